@@ -1,0 +1,197 @@
+//! What a statement is, told apart from any server, session or shard map.
+
+use bitflags::bitflags;
+
+/// The statements of one COM_QUERY or COM_STMT_PREPARE text, in order, and the text's own routing hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// Never empty; more than one only for stacked statements.
+    pub statements: Vec<Statement>,
+    /// False when the effects carry literal values, so the fingerprint does not determine them.
+    pub cacheable: bool,
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    pub kind: StatementKind,
+    pub access: Access,
+    pub reads: Reads,
+    /// Lower-cased names of the user variables that are read (empty when `reads` has no USER_VARS).
+    pub user_vars_read: Vec<String>,
+    /// What it does to the session when it succeeds, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// The least server a statement needs. Ordered: a batch needs the greatest of its statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    /// Touches only the session (SET of session variables, USE, DO of constants): any server can answer.
+    Session,
+    /// Reads data, changes nothing, takes no locks: a replica may answer.
+    Read,
+    /// Must be answered by the writer although it changes no data (SHOW, information_schema, `@@variables`).
+    Writer,
+    /// May change data or take locks, or is not understood: the writer only.
+    Write,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StatementKind {
+    Select,
+    Insert,
+    Replace,
+    Update,
+    Delete,
+    LoadData,
+    Call,
+    Do,
+    Set,
+    Use,
+    Show,
+    ShowWarnings,
+    ShowErrors,
+    GetDiagnostics,
+    Explain,
+    Ddl,
+    Begin,
+    Commit,
+    Rollback,
+    Savepoint,
+    LockTables,
+    UnlockTables,
+    Prepare,
+    Execute,
+    Deallocate,
+    Handler,
+    Xa,
+    Kill,
+    /// FLUSH, OPTIMIZE, GRANT, replication and other administration.
+    Admin,
+    /// Empty text or only comments.
+    Empty,
+    /// Not understood.
+    Opaque,
+}
+
+bitflags! {
+    /// Session state that the answer depends on, beyond variables that trackers report.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct Reads: u16 {
+        const USER_VARS = 1 << 0;
+        const LAST_INSERT_ID = 1 << 1;
+        const FOUND_ROWS = 1 << 2;
+        const ROW_COUNT = 1 << 3;
+        /// SHOW WARNINGS/ERRORS, @@warning_count, @@error_count, GET DIAGNOSTICS.
+        const DIAGNOSTICS = 1 << 4;
+        const CONNECTION_ID = 1 << 5;
+        /// SHOW SESSION STATUS, SHOW PROFILE(S), LASTVAL, @@last_gtid, @@rand_seed... : only the same connection knows.
+        const CONNECTION_STATE = 1 << 6;
+        /// Reads any `@@name`.
+        const SYSTEM_VARS = 1 << 7;
+        /// A routine, an unknown function or unparsed text: may depend on anything.
+        const ANYTHING = 1 << 8;
+        /// RAND(), UUID() and the like do not matter; NOW() with SET timestamp is a tracked variable.
+        const PROCESSLIST = 1 << 9;
+    }
+}
+
+/// What a statement does to its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// BEGIN / START TRANSACTION.
+    Begin {
+        read_only: bool,
+    },
+    /// COMMIT or ROLLBACK (`release`: the server closes the connection after it).
+    EndTransaction {
+        release: bool,
+    },
+    /// `SET [SESSION] name = ...` of a system variable; the value comes from the tracker.
+    SetSessionVar {
+        name: String,
+        to_default: bool,
+    },
+    /// `SET GLOBAL`/`PERSIST`: sessions opened earlier do not see it.
+    SetGlobalVar {
+        name: String,
+    },
+    /// SET TRANSACTION without SESSION, insert_id, rand_seed1/2, last_insert_id, gtid_next, SET STATEMENT ... :
+    /// holds for the next statement or transaction only, and no tracker replays it.
+    OneShotVar {
+        name: String,
+    },
+    /// `SET @name := literal`; the literal's own bytes, replayable as they stand.
+    UserVarLiteral {
+        name: String,
+        value: Vec<u8>,
+    },
+    /// Any other assignment of a user variable (`:=`, SELECT ... INTO, OUT argument, computed SET).
+    UserVarComputed {
+        name: String,
+    },
+    /// USE; the name as written, unquoted.
+    Use {
+        schema: String,
+    },
+    CreateTemporaryTable {
+        name: String,
+    },
+    /// `temporary`: the word TEMPORARY was there; without it the drop may still hit a temporary table.
+    DropTable {
+        name: String,
+        temporary: bool,
+    },
+    LockTables,
+    UnlockTables,
+    /// FLUSH TABLES WITH READ LOCK / FOR EXPORT; BACKUP STAGE or BACKUP LOCK.
+    GlobalLock,
+    /// GET_LOCK with a name that may be computed.
+    GetLock,
+    ReleaseLock,
+    ReleaseAllLocks,
+    PrepareText {
+        name: String,
+    },
+    DeallocateText {
+        name: String,
+    },
+    HandlerOpen {
+        name: String,
+    },
+    HandlerClose {
+        name: String,
+    },
+    CalcFoundRows,
+    /// LAST_INSERT_ID(expr) or an INSERT that may generate one.
+    MayChangeLastInsertId,
+    SetRole,
+    /// XA START ... until XA COMMIT/ROLLBACK/PREPARE of it.
+    XaBegin,
+    XaEnd,
+    /// SET profiling=1, SET PASSWORD, SET DEFAULT ROLE and other session-bound things that are not variables.
+    SessionBound {
+        what: &'static str,
+    },
+    /// A CALL, an unknown function, EXECUTE IMMEDIATE or unparsed text may have done any of the above.
+    Unknown,
+}
+
+impl Analysis {
+    /// What the whole text needs: the most demanding of its statements.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.statements.iter().map(|s| s.access).max().unwrap_or(Access::Write)
+    }
+
+    /// The union of what its statements read.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.statements.iter().fold(Reads::default(), |all, s| all | s.reads)
+    }
+
+    /// All effects in order.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.statements.iter().flat_map(|s| s.effects.iter())
+    }
+}

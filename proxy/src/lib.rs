@@ -1,0 +1,1 @@
+//! The proxy itself: sockets, sessions, pools, monitoring, configuration. The only crate that does I/O.
