@@ -7,9 +7,15 @@
 //! (OK, ERR, EOF), [`response`] (where a reply begins and ends), [`stmt`] (prepared statements), [`row`].
 
 pub mod capabilities;
+pub mod command;
 pub mod error;
 pub mod frame;
+pub mod reply;
+pub mod response;
+pub mod row;
+pub mod stmt;
 pub mod wire;
 
 pub use capabilities::Capabilities;
+pub use command::Command;
 pub use error::ProtocolError;
