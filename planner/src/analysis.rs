@@ -146,9 +146,9 @@ pub enum Effect {
     UnlockTables,
     /// FLUSH TABLES WITH READ LOCK / FOR EXPORT; BACKUP STAGE or BACKUP LOCK.
     GlobalLock,
-    /// GET_LOCK with a name that may be computed.
-    GetLock,
-    ReleaseLock,
+    /// GET_LOCK; the lower-cased name when it is a literal, None when it is computed.
+    GetLock { name: Option<String> },
+    ReleaseLock { name: Option<String> },
     ReleaseAllLocks,
     PrepareText {
         name: String,

@@ -1,1 +1,12 @@
 //! The proxy itself: sockets, sessions, pools, monitoring, configuration. The only crate that does I/O.
+//!
+//! The data path is [`listener`], [`session`], [`backend`]; [`core`] is what sessions of one thread share. The
+//! control path hands it whole immutable values.
+
+pub mod backend;
+pub mod core;
+pub mod error;
+pub mod listener;
+pub mod registry;
+pub mod session;
+pub mod worker;
