@@ -6,9 +6,11 @@
 //! Reading order: [`capabilities`], [`frame`], [`wire`] (integers and strings), [`command`], [`reply`]
 //! (OK, ERR, EOF), [`response`] (where a reply begins and ends), [`stmt`] (prepared statements), [`row`].
 
+pub mod auth;
 pub mod capabilities;
 pub mod error;
 pub mod frame;
+pub mod handshake;
 pub mod wire;
 
 pub use capabilities::Capabilities;
