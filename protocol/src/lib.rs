@@ -8,9 +8,11 @@
 
 pub mod auth;
 pub mod capabilities;
+pub mod compress;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+pub mod proxy_header;
 pub mod wire;
 
 pub use capabilities::Capabilities;
