@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pointsman_protocol::auth::rand_core::OsRng;
 use pointsman_protocol::auth::{AuthError, ClientAuth, ClientStep, Plugin, Secret};
+use pointsman_protocol::compress::Algorithm;
 use pointsman_protocol::handshake::{Failure, Greeting, LoginRequest, ServerHello, SslRequest};
 use pointsman_protocol::wire::Cursor;
 use pointsman_protocol::{Capabilities, ProtocolError};
@@ -17,7 +18,7 @@ use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::net::tls::BackendTls;
-use crate::net::{PacketError, Packets, Socket, Stream};
+use crate::net::{Compressed, PacketError, Packets, Socket, Stream};
 
 /// A server that vanished without a word is noticed after this much silence, and
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -180,6 +181,7 @@ async fn log_in(socket: Socket, target: &BackendTarget, login: &BackendLogin) ->
     }
     let status = authenticate(&mut stream, sequence, &greeting, capabilities, target, login).await?;
     let thread_id = greeting.connection_id;
+    let stream = compress(stream, capabilities, target.compression);
     Ok(BackendReady { stream, greeting, capabilities, thread_id, status })
 }
 
@@ -206,8 +208,17 @@ fn agree(greeting: &Greeting, target: &BackendTarget, login: &BackendLogin) -> R
 async fn upgrade(stream: Stream, target: &BackendTarget) -> Result<Stream, ConnectError> {
     match stream {
         Stream::Plain(socket) => target.tls.connect(socket, &target.host).await.map_err(ConnectError::Tls),
-        cold @ Stream::Tls(_) => Ok(cold),
+        cold @ (Stream::Tls(_) | Stream::Compressed(_)) => Ok(cold),
     }
+}
+
+fn compress(stream: Stream, agreed: Capabilities, wish: Compression) -> Stream {
+    let algorithm = match wish {
+        Compression::Zlib if agreed.contains(Capabilities::COMPRESS) => Algorithm::Zlib,
+        Compression::Zstd(level) if agreed.contains(Capabilities::ZSTD) => Algorithm::Zstd(level),
+        Compression::None | Compression::Zlib | Compression::Zstd(_) => return stream,
+    };
+    Stream::Compressed(Box::new(Compressed::client(stream, algorithm)))
 }
 
 /// From the login request to the final OK, whose status flags it gives.

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pointsman_protocol::auth::{Nonces, Plugin, Secret};
+use pointsman_protocol::compress::Algorithm;
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::handshake::{ChangeUser, ClientHello, Failure, Greeting, LoginRequest};
+use pointsman_protocol::proxy_header::{self, HeaderScan, ProxiedPeer};
 use pointsman_protocol::{Capabilities, ProtocolError};
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -20,8 +22,9 @@ use super::rsa_key::RsaKeySource;
 use super::throttle::Throttle;
 use super::verify::{Claim, Verified, verify};
 use super::{failures, fresh_nonces};
+use crate::net::packet::read_exact;
 use crate::net::tls::ServerTls;
-use crate::net::{Network, PacketError, Packets, Socket, Stream};
+use crate::net::{Compressed, Network, PacketError, Packets, Socket, Stream};
 
 /// What all clients are told and held to.
 #[derive(Clone, Debug)]
@@ -104,6 +107,7 @@ impl From<PacketError> for LoginEnd {
 /// as packet `next_sequence`.
 #[derive(Debug)]
 pub struct ClientLogin {
+    /// TLS and compression are on; the first packet written (the OK or ERR) goes out uncompressed, as it must.
     pub stream: Stream,
     /// What both sides have.
     pub capabilities: Capabilities,
@@ -140,8 +144,12 @@ async fn run(
     settings: &ClientLoginSettings,
     shared: &LoginShared,
 ) -> Result<ClientLogin, LoginEnd> {
-    let peer = socket.peer().map_or(Peer::Local, Peer::Inet);
+    let own = socket.peer().map_or(Peer::Local, Peer::Inet);
     let mut stream = Stream::Plain(socket);
+    let peer = match behind_balancer(&own, settings) {
+        true => proxied(&mut stream, own).await?,
+        false => own,
+    };
     if let Some(left) = peer.ip().and_then(|ip| shared.throttle.blocked(ip, Instant::now())) {
         let failure = failures::host_blocked(&peer, left);
         refuse(&mut stream, &failure).await;
@@ -191,6 +199,26 @@ fn claim<'a>(
     }
 }
 
+fn behind_balancer(own: &Peer, settings: &ClientLoginSettings) -> bool {
+    own.ip().is_some_and(|ip| settings.proxy_networks.iter().any(|network| network.contains(ip)))
+}
+
+/// Reads the PROXY header and not a byte more. The specification forbids to guess whether there is one.
+async fn proxied(stream: &mut Stream, own: Peer) -> Result<Peer, LoginEnd> {
+    let mut head = Vec::new();
+    loop {
+        match proxy_header::scan(&head)? {
+            HeaderScan::Whole { peer: ProxiedPeer::Inet(address), .. } => return Ok(Peer::Inet(address)),
+            HeaderScan::Whole { peer: ProxiedPeer::Own, .. } => return Ok(own),
+            HeaderScan::Need(n) => {
+                let have = head.len();
+                head.resize(n, 0);
+                read_exact(stream, &mut head[have..]).await?;
+            }
+        }
+    }
+}
+
 async fn greet(
     stream: &mut Stream,
     connection_id: u32,
@@ -228,7 +256,7 @@ async fn read_hello(stream: &mut Stream, sequence: &mut u8, offered: Capabilitie
 async fn upgrade(stream: Stream, tls: &ServerTls) -> Result<Stream, LoginEnd> {
     match stream {
         Stream::Plain(socket) => tls.accept(socket).await.map_err(LoginEnd::Tls),
-        Stream::Tls(_) => Err(ProtocolError::Invalid("TLS request").into()),
+        Stream::Tls(_) | Stream::Compressed(_) => Err(ProtocolError::Invalid("TLS request").into()),
     }
 }
 
@@ -261,9 +289,10 @@ fn finish(
     nonces: Nonces,
 ) -> ClientLogin {
     let default_schema = || verified.account.spec().default_schema.clone();
+    let capabilities = request.capabilities & offered;
     ClientLogin {
-        stream,
-        capabilities: request.capabilities & offered,
+        stream: compress(stream, capabilities, request.zstd_level),
+        capabilities,
         charset: request.charset,
         schema: request.schema.or_else(default_schema),
         account: verified.account,
@@ -275,6 +304,19 @@ fn finish(
         peer,
         salt: nonces.greeted,
     }
+}
+
+/// Compression begins behind the final OK or ERR. MySQL's clients set one of the two bits; of both, zlib wins as
+/// at MySQL with its default order of protocol_compression_algorithms.
+fn compress(stream: Stream, agreed: Capabilities, zstd_level: u8) -> Stream {
+    let algorithm = if agreed.contains(Capabilities::COMPRESS) {
+        Algorithm::Zlib
+    } else if agreed.contains(Capabilities::ZSTD) {
+        Algorithm::Zstd(zstd_level)
+    } else {
+        return stream;
+    };
+    Stream::Compressed(Box::new(Compressed::server(stream, algorithm)))
 }
 
 /// Sends an error in place of a greeting (1040 and its like) and closes.

@@ -1,5 +1,6 @@
 //! Sockets: the one stream type of the data path, TLS, and packets as logins need them.
 
+mod compressed;
 pub mod network;
 pub mod packet;
 mod parked;
@@ -7,6 +8,7 @@ mod socket;
 mod stream;
 pub mod tls;
 
+pub use compressed::Compressed;
 pub use network::Network;
 pub use packet::{PacketError, Packets};
 pub use parked::ParkedStream;

@@ -9,13 +9,18 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
+use super::compressed::Compressed;
 use super::parked::ParkedStream;
 use super::socket::Socket;
+
+/// Copying this much costs less than a TLS record or a compressed frame more.
+const JOINED: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
+    Compressed(Box<Compressed>),
 }
 
 /// Idle sessions hold one each; a larger one would cost memory ten thousand times.
@@ -29,6 +34,7 @@ impl Stream {
         let done = match self {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, &mut into),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, &mut into),
+            Self::Compressed(compressed) => return compressed.poll_read(cx, into.initialized_mut()),
         };
         ready!(done)?;
         Poll::Ready(Ok(into.filled().len()))
@@ -43,6 +49,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
+            Self::Compressed(compressed) => compressed.poll_write(cx, bytes),
         }
     }
 
@@ -51,6 +58,7 @@ impl Stream {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
+            Self::Compressed(compressed) => compressed.poll_flush(cx),
         }
     }
 
@@ -63,8 +71,12 @@ impl Stream {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
-    /// Sends both strings; a plain socket with one `writev`.
+    /// Sends both strings; a plain socket with one `writev`, the others as one record or frame if they are
+    /// small.
     pub async fn write_all_two(&mut self, mut a: &[u8], mut b: &[u8]) -> io::Result<()> {
+        if !matches!(self, Self::Plain(_)) && a.len() + b.len() <= JOINED {
+            return self.write_all(&[a, b].concat()).await;
+        }
         if let Self::Plain(socket) = self {
             while !a.is_empty() && !b.is_empty() {
                 let parts = [IoSlice::new(a), IoSlice::new(b)];
@@ -85,7 +97,7 @@ impl Stream {
     pub fn into_parked(self) -> Result<ParkedStream, Self> {
         match self {
             Self::Plain(socket) => Ok(ParkedStream::park(socket)),
-            cold @ Self::Tls(_) => Err(cold),
+            cold @ (Self::Tls(_) | Self::Compressed(_)) => Err(cold),
         }
     }
 
@@ -93,6 +105,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => tls.get_ref().0,
+            Self::Compressed(compressed) => compressed.below().socket(),
         }
     }
 
@@ -108,16 +121,21 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.is_local(),
             Self::Tls(_) => true,
+            Self::Compressed(compressed) => compressed.below().is_secure(),
         }
     }
 
     /// Says goodbye as far as the layers have a word for it. Errors don't matter any more.
     pub async fn shutdown(&mut self) {
-        let _ = poll_fn(|cx| match self {
+        let _ = poll_fn(|cx| self.poll_shutdown(cx)).await;
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
-        })
-        .await;
+            Self::Compressed(compressed) => compressed.poll_shutdown(cx),
+        }
     }
 }
 
