@@ -10,3 +10,6 @@ pub mod listener;
 pub mod registry;
 pub mod session;
 pub mod worker;
+
+pub mod login;
+pub mod net;
