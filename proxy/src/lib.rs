@@ -1,3 +1,7 @@
 //! The proxy itself: sockets, sessions, pools, monitoring, configuration. The only crate that does I/O.
 
 pub mod config;
+pub mod control;
+pub mod live;
+pub mod monitor;
+pub mod servers;

@@ -89,6 +89,7 @@ impl Config {
         }
         merged.monitor.heartbeat_schema.clone_from(&self.monitor.heartbeat_schema);
         merged.proxy.id = self.proxy.id;
+        merged.proxy.zone.clone_from(&self.proxy.zone);
         merged.proxy.state_dir.clone_from(&self.proxy.state_dir);
         merged.always_switch = self.always_switch;
         merged
