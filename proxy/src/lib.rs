@@ -1,5 +1,6 @@
 //! The proxy itself: sockets, sessions, pools, monitoring, configuration. The only crate that does I/O.
 
+pub mod balance;
 pub mod config;
 pub mod control;
 pub mod live;
