@@ -13,3 +13,10 @@ pub mod worker;
 
 pub mod login;
 pub mod net;
+
+pub mod balance;
+pub mod config;
+pub mod control;
+pub mod live;
+pub mod monitor;
+pub mod servers;
