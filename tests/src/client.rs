@@ -156,6 +156,19 @@ impl Client {
         Ok(())
     }
 
+    /// Sends a statement, reads the first row of its answer and then nothing for a while: a slow client.
+    pub fn send_and_wait(&mut self, statement: &str, pause: Duration) -> Lab<()> {
+        let (runtime, conn) = self.parts()?;
+        runtime.block_on(async {
+            let mut answer = conn.query_iter(statement).await?;
+            let _first_row = answer.next().await?;
+            tokio::time::sleep(pause).await;
+            Ok::<_, mysql_async::Error>(())
+        })?;
+        self.vanish();
+        Ok(())
+    }
+
     /// Closes the socket without COM_QUIT.
     pub fn vanish(&mut self) {
         if let Some(conn) = self.conn.take() {

@@ -185,6 +185,11 @@ impl Proxy {
         self.dir.join("pointsman.toml")
     }
 
+    /// Where its log lies.
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// SIGHUP, after the test changed the configuration file.
     pub fn reload(&self) {
         self.keeper.signal(Signal::HUP);

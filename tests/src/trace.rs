@@ -14,10 +14,13 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::error::{Lab, LabError};
 use crate::group::Group;
+use crate::proxy::Proxy;
 use crate::server::Server;
+use crate::waiting;
 
 /// Numbers of markers already given out.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -37,6 +40,30 @@ pub fn who_ran(group: &Group, marker: &str) -> Lab<Vec<u32>> {
         }
     }
     Ok(ids)
+}
+
+/// Waits until the proxy sends reads to exactly these servers and to no other: after a start, a failure or a recovery
+/// its monitors need a few polls. Several reads in a row must have gone there, and each server had one of them.
+pub fn wait_for_readers(proxy: &Proxy, group: &Group, readers: &[&Server]) -> Lab<()> {
+    const LIMIT: Duration = Duration::from_secs(20);
+    const SETTLED: usize = 24;
+    let mut expected: Vec<u32> = readers.iter().map(|server| server.id).collect();
+    expected.sort_unstable();
+    let mut seen = vec![];
+    let all_there = waiting::until("reads go where they belong", LIMIT, || {
+        let marker = marker();
+        seen = read_often(proxy, &marker, SETTLED).and_then(|()| who_ran(group, &marker)).unwrap_or_default();
+        seen == expected
+    });
+    all_there.map_err(|_| LabError::Timeout {
+        what: format!("reads at servers {expected:?}, but they went to {seen:?}"),
+        seconds: LIMIT.as_secs(),
+    })
+}
+
+/// Each read on a connection of its own: a session may prefer the server that it had before.
+fn read_often(proxy: &Proxy, marker: &str, times: usize) -> Lab<()> {
+    (0..times).try_for_each(|_| proxy.client()?.sql(&format!("SELECT 1 FROM DUAL /* {marker} */")).map(drop))
 }
 
 /// How often a statement with this marker ran on that server. Preparing it does not count.
