@@ -42,8 +42,9 @@ pub struct ProxyPlan {
     listen_lines: String,
     user_lines: String,
     shard_lines: String,
+    proxy_lines: String,
     more: String,
-    mysql_port: u16,
+    mysql_port: Option<u16>,
     ready: Ready,
     init: bool,
 }
@@ -70,6 +71,13 @@ impl ProxyPlan {
         self
     }
 
+    /// Lines for `[proxy]`, such as `id = 3`.
+    #[must_use]
+    pub fn proxy(mut self, lines: &str) -> Self {
+        push_line(&mut self.proxy_lines, lines);
+        self
+    }
+
     /// Whole tables, such as `"[debug]\nalways_switch = true"` or another `[[user]]`.
     #[must_use]
     pub fn more(mut self, tables: &str) -> Self {
@@ -80,7 +88,7 @@ impl ProxyPlan {
     /// A port that is wanted for applications, if it is free.
     #[must_use]
     pub fn mysql_port(mut self, port: u16) -> Self {
-        self.mysql_port = port;
+        self.mysql_port = Some(port);
         self
     }
 
@@ -104,8 +112,8 @@ impl ProxyPlan {
         self
     }
 
-    /// The configuration file's text for these three ports.
-    pub fn toml(&self, mysql: u16, admin: u16, http: u16) -> String {
+    /// The configuration file's text for these three ports; lock files go to `dir`, not to the machine's own place.
+    pub fn toml(&self, mysql: u16, admin: u16, http: u16, dir: &Path) -> String {
         let (app, app_password) = APP;
         let (backend, backend_password) = POINTSMAN;
         let lag = if self.shard_lines.contains("max_lag_ms") { "" } else { "max_lag_ms = 1000\n" };
@@ -113,8 +121,15 @@ impl ProxyPlan {
             "[listen]\nmysql = \"127.0.0.1:{mysql}\"\nadmin = \"127.0.0.1:{admin}\"\nhttp = \"127.0.0.1:{http}\"\n{}\n\
              [backend]\nuser = \"{backend}\"\npassword = \"{backend_password}\"\n\n\
              [[user]]\nname = \"{app}\"\npassword = \"{app_password}\"\ndefault_schema = \"{SCHEMA}\"\n{}\n\
-             [[shard]]\nname = \"main\"\nmasters = {:?}\nreplicas = {:?}\n{lag}{}\n{}",
-            self.listen_lines, self.user_lines, self.masters, self.replicas, self.shard_lines, self.more
+             [[shard]]\nname = \"main\"\nmasters = {:?}\nreplicas = {:?}\n{lag}{}\n\
+             [proxy]\nstate_dir = {dir:?}\n{}\n{}",
+            self.listen_lines,
+            self.user_lines,
+            self.masters,
+            self.replicas,
+            self.shard_lines,
+            self.proxy_lines,
+            self.more
         )
     }
 
@@ -128,9 +143,10 @@ impl ProxyPlan {
     }
 
     fn launch(&self, dir: &Path) -> Lab<Proxy> {
-        let (port, admin_port, http_port) = (ports::free_or(self.mysql_port), ports::free(), ports::free());
+        let port = self.mysql_port.map_or_else(ports::free, ports::free_or);
+        let (admin_port, http_port) = (ports::free(), ports::free());
         let config = dir.join("pointsman.toml");
-        fs::write(&config, self.toml(port, admin_port, http_port)).map_err(LabError::file(&config))?;
+        fs::write(&config, self.toml(port, admin_port, http_port, dir)).map_err(LabError::file(&config))?;
         let program = binary()?;
         if self.init {
             template::run(Command::new(&program).args(["init", "--config"]).arg(&config))?;
@@ -163,8 +179,9 @@ impl Proxy {
             listen_lines: String::new(),
             user_lines: String::new(),
             shard_lines: String::new(),
+            proxy_lines: String::new(),
             more: String::new(),
-            mysql_port: 0,
+            mysql_port: None,
             ready: Ready::Readyz,
             init: true,
         }
