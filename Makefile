@@ -36,7 +36,7 @@ demo: ## real servers, Pointsman and a PHP site; prints where each statement wen
 	@cargo run --quiet -p pointsman-tests --bin demo
 
 conformance: ## MariaDB's own tests, directly and through Pointsman (all of them: takes long)
-	@scripts/conformance.sh
+	@python3 scripts/conformance.py
 
 bench: ## benchmarks
 	cargo bench -p pointsman-benches

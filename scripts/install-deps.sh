@@ -2,6 +2,7 @@
 # Installs what `make test` and `make demo` need and this machine lacks, on Debian 12 and 13. With everything present it
 # does nothing, and needs neither root nor network. It never leaves a database server running that it installed.
 set -eu
+cd "$(dirname "$0")/.."
 
 # Rust 2024 and `rust-version` of Cargo.toml.
 rust_minor=85
@@ -52,6 +53,22 @@ if [ -n "$missing" ]; then
     echo "installing:$missing"
     # shellcheck disable=SC2086 # a list of package names
     install_packages $missing
+fi
+
+# The languages whose drivers are tested, one Debian package a line (`apt NAME`). A test skips, saying so, what can't be
+# had: without them everything else still runs.
+drivers=tests/drivers/packages.txt
+if [ -r "$drivers" ]; then
+    wanted=$(sed -n 's/^apt[[:space:]:]*//p' "$drivers" | tr '\n' ' ')
+    lacking=""
+    for package in $wanted; do
+        dpkg -s "$package" >/dev/null 2>&1 || lacking="$lacking $package"
+    done
+    if [ -n "$lacking" ]; then
+        echo "installing for driver tests:$lacking"
+        # shellcheck disable=SC2086 # a list of package names
+        install_packages $lacking || echo "not installed; the tests of these drivers will be skipped"
+    fi
 fi
 
 # rustup's directory is not in PATH until the next login.
