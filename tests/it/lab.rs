@@ -69,13 +69,7 @@ fn a_marker_is_found_where_it_ran() -> Lab<()> {
 
 #[test]
 fn mysql9_replicates_as_well() -> Lab<()> {
-    let group = match GroupPlan::new(Kind::MySql9).replicas(1).start() {
-        Err(pointsman_tests::LabError::Unavailable(why)) => {
-            println!("skipped: {why}");
-            return Ok(());
-        }
-        other => other?,
-    };
+    let Some(group) = GroupPlan::new(Kind::MySql9).replicas(1).start_or_skip()? else { return Ok(()) };
     group.sql("CREATE TABLE t (a INT PRIMARY KEY)")?;
     group.sql_everywhere("INSERT INTO t VALUES (1)")?;
     assert_eq!(group.server(2).app()?.value("SELECT COUNT(*) FROM t")?, "1");

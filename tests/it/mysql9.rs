@@ -2,19 +2,13 @@
 
 use std::time::Duration;
 
-use pointsman_tests::{Group, GroupPlan, Kind, Lab, LabError, Login, Proxy, trace, waiting};
+use pointsman_tests::{Group, GroupPlan, Kind, Lab, Login, Proxy, trace, waiting};
 
 const NOTICED: Duration = Duration::from_secs(15);
 
 /// A pair and one replica with the proxy in front, or nothing where MySQL 9 can't be had.
 fn started() -> Lab<Option<(Group, Proxy)>> {
-    let group = match GroupPlan::new(Kind::MySql9).replicas(1).start() {
-        Err(LabError::Unavailable(why)) => {
-            println!("skipped: {why}");
-            return Ok(None);
-        }
-        other => other?,
-    };
+    let Some(group) = GroupPlan::new(Kind::MySql9).replicas(1).start_or_skip()? else { return Ok(None) };
     group.sql_everywhere("CREATE TABLE t (a INT PRIMARY KEY AUTO_INCREMENT, b VARCHAR(60))")?;
     group.sql_everywhere("INSERT INTO t (b) VALUES ('first')")?;
     let proxy = Proxy::of(&group).start()?;

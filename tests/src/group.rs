@@ -54,6 +54,18 @@ impl GroupPlan {
         Ok(group)
     }
 
+    /// [`GroupPlan::start`], or `None` after a line `skipped: why` where this machine can't have such servers (MySQL 9
+    /// needs root, and the network at its first use).
+    pub fn start_or_skip(&self) -> Lab<Option<Group>> {
+        match self.start() {
+            Err(LabError::Unavailable(why)) => {
+                eprintln!("skipped: {why}");
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+
     /// All at once: most of a server's start is waiting.
     fn start_servers(&self) -> Lab<Vec<Server>> {
         // Made before the threads start, so that they don't all make it.
