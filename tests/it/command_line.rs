@@ -1,0 +1,110 @@
+//! The program's own commands: `init`, `check`, `--version`, and what it says to a wrong configuration.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use pointsman_tests::{Group, GroupPlan, Kind, Lab, LabError, Proxy, proxy};
+
+fn small_group() -> Lab<Group> {
+    GroupPlan::new(Kind::MariaDb).masters(2).replicas(1).start()
+}
+
+fn pointsman(arguments: &[&str]) -> Lab<Output> {
+    let program = proxy::binary()?;
+    Command::new(&program).args(arguments).output().map_err(LabError::file(program))
+}
+
+/// Runs a command with the proxy's configuration after changing its text.
+fn with_config(proxy: &Proxy, command: &str, change: impl Fn(String) -> String) -> Lab<(bool, String)> {
+    let path = proxy.config().with_extension("changed.toml");
+    let text = fs::read_to_string(proxy.config()).map_err(LabError::file(&path))?;
+    fs::write(&path, change(text)).map_err(LabError::file(&path))?;
+    let output = pointsman(&[command, "--config", &path.display().to_string()])?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn the_version_is_told() -> Lab<()> {
+    let output = pointsman(&["--version"])?;
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains(env!("CARGO_PKG_VERSION")));
+    Ok(())
+}
+
+#[test]
+fn init_may_be_repeated_and_its_table_reaches_all_servers() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    let (is_fine, said) = with_config(&proxy, "init", |text| text)?;
+    assert!(is_fine, "{said}");
+    group.wait_for_sync()?;
+    for server in group.servers() {
+        let tables = server.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pointsman'")?;
+        assert_ne!(tables, "0", "server {}", server.id);
+    }
+    Ok(())
+}
+
+#[test]
+fn check_passes_a_good_configuration_and_tells_the_versions() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    let (is_fine, said) = with_config(&proxy, "check", |text| text)?;
+    assert!(is_fine, "{said}");
+    for server in group.servers() {
+        assert!(said.contains(&server.address()), "{} is not named:\n{said}", server.address());
+    }
+    Ok(())
+}
+
+#[test]
+fn check_lists_all_problems_at_once() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    let (is_fine, said) = with_config(&proxy, "check", |text| {
+        text.replace("max_lag_ms", "max_lagg_ms").replace("default_schema", "default_shema")
+    })?;
+    assert!(!is_fine);
+    assert!(said.contains("max_lag_ms") && said.contains("default_schema"), "both names are suggested:\n{said}");
+    Ok(())
+}
+
+#[test]
+fn check_refuses_an_account_that_passes_by_read_only() -> Lab<()> {
+    let group = small_group()?;
+    group.sql_everywhere("GRANT SUPER, READ_ONLY ADMIN ON *.* TO app@'%'")?;
+    let proxy = Proxy::of(&group).start()?;
+    let (is_fine, said) = with_config(&proxy, "check", |text| text)?;
+    assert!(!is_fine, "an application's account has READ_ONLY ADMIN:\n{said}");
+    assert!(said.contains("app"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn no_command_tells_a_password() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    for command in ["check", "init"] {
+        let (_, said) =
+            with_config(&proxy, command, |text| text.replace("password = \"secret\"", "password = \"sesame\""))?;
+        assert!(!said.contains("sesame"), "{command} tells the backend's password");
+    }
+    Ok(())
+}
+
+#[test]
+fn health_is_told_over_http() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    assert_eq!(proxy.http("/healthz").map(|answer| answer.status), Some(200));
+    assert_eq!(proxy.http("/readyz").map(|answer| answer.status), Some(200));
+    assert_eq!(proxy.http("/missing").map(|answer| answer.status), Some(404));
+    group.writer().set_read_only(true)?;
+    let limit = std::time::Duration::from_secs(10);
+    pointsman_tests::waiting::until("/readyz tells that no writer is there", limit, || {
+        proxy.http("/readyz").is_some_and(|answer| answer.status == 503)
+    })?;
+    assert_eq!(proxy.http("/healthz").map(|answer| answer.status), Some(200), "the process itself is fine");
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The integration tests: one program, real servers, the real proxy.
+
+mod command_line;
+mod failures;
+mod lab;
+mod limits;
+mod login;
+mod mysql9;
+mod routing;
+mod sessions;
+mod shared;
+mod tidy;
+mod transactions;

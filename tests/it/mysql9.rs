@@ -1,0 +1,67 @@
+//! The same proxy in front of MySQL 9: caching_sha2_password only, its own words for replication, GTID sets of UUIDs.
+
+use std::time::Duration;
+
+use pointsman_tests::{Group, GroupPlan, Kind, Lab, Login, Proxy, trace, waiting};
+
+const NOTICED: Duration = Duration::from_secs(15);
+
+/// A pair and one replica with the proxy in front, or nothing where MySQL 9 can't be had.
+fn started() -> Lab<Option<(Group, Proxy)>> {
+    let Some(group) = GroupPlan::new(Kind::MySql9).replicas(1).start_or_skip()? else { return Ok(None) };
+    group.sql_everywhere("CREATE TABLE t (a INT PRIMARY KEY AUTO_INCREMENT, b VARCHAR(60))")?;
+    group.sql_everywhere("INSERT INTO t (b) VALUES ('first')")?;
+    let proxy = Proxy::of(&group).start()?;
+    Ok(Some((group, proxy)))
+}
+
+#[test]
+fn logins_routing_and_sessions_work_on_mysql9() -> Lab<()> {
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
+    let mut client = proxy.client()?;
+    assert!(client.value("SELECT VERSION()")?.starts_with("9."));
+    let wrong = pointsman_tests::Client::connect(&Login::new(proxy.port, "app", "wrong")).map(drop);
+    assert_eq!(wrong.unwrap_err().code(), Some(1045));
+    let marker = trace::marker();
+    client.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')"))?;
+    assert_eq!(trace::who_ran(&group, &marker)?, [group.writer().id]);
+    assert_eq!(client.value("SELECT b FROM t WHERE a = LAST_INSERT_ID()")?, marker);
+    assert_eq!(client.prepared("SELECT a FROM t WHERE b = ?", ("first",))?, [[Some("1".to_owned())]]);
+    client.sql("SET @x = 5, SESSION sql_mode = 'ANSI'")?;
+    assert_eq!(proxy.client()?.value("SELECT @x")?, "NULL");
+    assert_eq!(client.value(r#"SELECT @x AS "x""#)?, "5");
+    client.sql("CREATE TEMPORARY TABLE mine (a INT)")?;
+    assert_eq!(proxy.client()?.sql("SELECT * FROM mine").unwrap_err().code(), Some(1146));
+    assert_eq!(client.value("SELECT COUNT(*) FROM mine")?, "0");
+    assert!(client.reset()?);
+    assert_eq!(client.sql("SELECT * FROM mine").unwrap_err().code(), Some(1146));
+    Ok(())
+}
+
+#[test]
+fn reads_after_writes_are_fresh_on_mysql9_although_replicas_lag() -> Lab<()> {
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    let _blocked = group.block_replica(2)?;
+    let mut client = proxy.client()?;
+    for round in 0..50 {
+        client.sql(&format!("INSERT INTO t (b) VALUES ('round {round}')"))?;
+        assert_eq!(client.value(&format!("SELECT COUNT(*) FROM t WHERE b = 'round {round}'"))?, "1");
+    }
+    Ok(())
+}
+
+#[test]
+fn mysql9_replicas_leave_and_return_and_the_writer_moves() -> Lab<()> {
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    group.stop_replication(2)?;
+    trace::wait_for_readers(&proxy, &group, &[group.server(1)])?;
+    group.start_replication(2)?;
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
+    group.set_writer(1)?;
+    waiting::until("writes reach the new writer", NOTICED, || {
+        let marker = trace::marker();
+        let written = proxy.client().and_then(|mut new| new.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')")));
+        written.is_ok() && trace::who_ran(&group, &marker).is_ok_and(|ran| ran.ends_with(&[2]))
+    })
+}
