@@ -13,7 +13,7 @@ use pointsman_shard_map::{ServerAddr, ServerId};
 use crate::config::{Backend, BackendTls, BackendTlsMode, Config};
 
 /// Probe, heartbeat and one to spare for a KILL or an administrator; more would only queue on an ailing server.
-const MAX_CONNECTIONS: u32 = 4;
+pub const MAX_CONNECTIONS: u32 = 4;
 
 /// Longer than any poll interval, so that idle control connections end only when nobody uses them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);

@@ -15,8 +15,11 @@ pub mod login;
 pub mod net;
 
 pub mod balance;
+pub mod cli;
 pub mod config;
 pub mod control;
+pub mod http;
 pub mod live;
 pub mod monitor;
+pub mod runtime;
 pub mod servers;

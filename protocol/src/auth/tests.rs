@@ -174,8 +174,14 @@ fn known_answers() {
     // SELECT PASSWORD('password') on any server.
     let hash = AccountSecret::from_hash("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19").unwrap();
     assert!(hash.matches(&Password::new("password")));
-    // Drepper's paper, "Hello world!" with the salt "saltstring" and 5,000 rounds, is checked by the crypt
-    // of every libc; ours differs in the salt's length only, see sha2.rs.
+    // Made by MySQL 9.7: CREATE USER ... IDENTIFIED BY 'password', authentication_string in hexadecimal.
+    let hash = AccountSecret::from_hash(concat!(
+        "0x2441243030412432416E3A1A4E1A6279216E4C7F5F671E060D292F6D46",
+        "2E4B34656E36564B583757396F774A386931787942524A476E356C4B58706C4D654B65434E52374E32",
+    ))
+    .unwrap();
+    assert!(hash.matches(&Password::new("password")));
+    assert!(!hash.matches(&Password::new("Password")));
     assert!(AccountSecret::from_hash("*2470").is_err());
     assert!(AccountSecret::from_hash("$A$005$short").is_err());
     assert!(AccountSecret::from_hash("0x2441").is_err());

@@ -202,7 +202,7 @@ pub struct ProxyForm {
     pub id: u8,
     pub count: u16,
     pub zone: Option<String>,
-    pub state_dir: String,
+    pub state_dir: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

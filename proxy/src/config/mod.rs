@@ -61,7 +61,8 @@ pub struct Proxy {
     pub id: u8,
     pub count: u16,
     pub zone: Option<String>,
-    pub state_dir: PathBuf,
+    /// None: see the setting's description.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -159,10 +160,10 @@ fn check_proxy(form: ProxyForm, problems: &mut Problems) -> Proxy {
     if u16::from(form.id) >= form.count.max(1) && form.count > 1 {
         problems.add("proxy.id", format!("ids run from 0 to proxy.count - 1, here {}", form.count - 1));
     }
-    if !form.state_dir.starts_with('/') {
+    if form.state_dir.as_ref().is_some_and(|d| !d.starts_with('/')) {
         problems.add("proxy.state_dir", "must be an absolute path");
     }
-    Proxy { id: form.id, count: form.count, zone: form.zone, state_dir: form.state_dir.into() }
+    Proxy { id: form.id, count: form.count, zone: form.zone, state_dir: form.state_dir.map(PathBuf::from) }
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ pub const SETTINGS: &[Setting] = &[
     row("proxy", "id", Number(0, 255), Value("0"), Restart, "This proxy's number, in the high bits of connection ids. Different for each proxy."),
     row("proxy", "count", Number(1, 256), Value("1"), Live, "How many proxies use these servers; stretches polling, and `check` multiplies limits by it."),
     row("proxy", "zone", Text, Unset, Restart, "Where this proxy stands; reads prefer servers of the same zone. Unset: no preference."),
-    row("proxy", "state_dir", Text, Value(r#""/run/pointsman""#), Restart, "Where lock files lie, one for each listen address."),
+    row("proxy", "state_dir", Text, Unset, Restart, "Where lock files lie, one for each listen address. Unset: `$RUNTIME_DIRECTORY` (systemd), else `$XDG_RUNTIME_DIR/pointsman`, else `pointsman-UID` in the temporary directory."),
     row("debug", "always_switch", Bool, Value("false"), Restart, "For tests: a session gets another connection after each statement that does not pin it."),
 ];
 

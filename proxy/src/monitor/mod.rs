@@ -27,6 +27,9 @@ use crate::control::ControlPools;
 use crate::live::LiveConfig;
 use crate::servers::Servers;
 
+pub use channels::channel;
+pub use sight::{Channel, Receiver};
+
 use board::Board;
 use probe::Probe;
 use pulse::Pulse;

@@ -147,7 +147,7 @@ impl Shard {
         if seen.as_micros() <= self.distrusted_at.load(Ordering::SeqCst) {
             return Confirmation::Refused;
         }
-        let word = (until.as_micros() / 1000) << SERVER_BITS | u64::from(writer.0) + 1;
+        let word = ((until.as_micros() / 1000) << SERVER_BITS) | (u64::from(writer.0) + 1);
         self.confirmed.store(word, Ordering::SeqCst);
         // A distrust between the check and the store has cleared nothing yet.
         if seen.as_micros() <= self.distrusted_at.load(Ordering::SeqCst) {
