@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the integration tests share.
+
+pub mod differ;
