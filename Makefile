@@ -1,0 +1,45 @@
+# What can be done with this checkout. `make` alone lists it.
+# Everything heavy runs as nice as possible: a laptop stays usable while the tests run.
+
+.DEFAULT_GOAL := help
+# Where rustup puts cargo when `make deps` has just installed it.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+.PHONY: help deps build test fmt lint unit it demo conformance bench clean-lab
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what is missing (Debian 12 or 13): a compiler, Rust, MariaDB, PHP
+	@scripts/install-deps.sh
+
+build: ## build the release binary: target/release/pointsman
+	cargo build --release -p pointsman-proxy --bin pointsman
+
+test: ## install what is missing, then format, lints, unit and integration tests (what CI runs)
+	@scripts/install-deps.sh
+	@scripts/test.sh fmt lint unit it
+
+fmt: ## check the format only
+	@scripts/test.sh fmt
+
+lint: ## clippy only, warnings are errors
+	@scripts/test.sh lint
+
+unit: ## unit tests only
+	@scripts/test.sh unit
+
+it: ## integration tests only; T=name runs those whose name contains it
+	@scripts/test.sh it $(T)
+
+demo: ## real servers, Pointsman and a PHP site; prints where each statement went (DEMO_ONCE=1: then exits)
+	@scripts/install-deps.sh
+	@cargo run --quiet -p pointsman-tests --bin demo
+
+conformance: ## MariaDB's own tests, directly and through Pointsman (all of them: takes long)
+	@scripts/conformance.sh
+
+bench: ## benchmarks
+	cargo bench -p pointsman-benches
+
+clean-lab: ## remove cached servers and templates (.cache)
+	@scripts/clean-lab.sh

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Runs the named stages (fmt, lint, unit, it) in order, says which one it is at and for how long it ran, and ends with
+# one line that counts all tests: "N passed, N failed".
+# After `it`, further words are filters for the names of integration tests.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+# Each integration test of faults starts servers of its own: more than this many at once and two cores only swap tasks.
+threads=${TEST_THREADS:-3}
+report=$(mktemp) || exit 1
+trap 'rm -f "$report"' EXIT
+broken=""
+start=$(date +%s)
+
+say() { printf '\n== %s (%s s since start)\n' "$1" "$(($(date +%s) - start))"; }
+
+# tee would hide the command's exit code, and /bin/sh knows no pipefail.
+counted() {
+    { "$@" 2>&1; echo "exit $?" >>"$report"; } | tee -a "$report"
+    [ "$(grep '^exit ' "$report" | tail -n 1)" = "exit 0" ]
+}
+
+stage() {
+    case $1 in
+    fmt) say "format: cargo fmt --check" && cargo fmt --all --check ;;
+    lint) say "lints: cargo clippy, warnings are errors" && cargo clippy --workspace --all-targets --quiet -- -D warnings ;;
+    unit)
+        say "unit tests: every crate but pointsman-tests" &&
+            counted cargo test --workspace --exclude pointsman-tests --no-fail-fast
+        ;;
+    it)
+        say "build of the program under test" && cargo build -p pointsman-proxy --bin pointsman --quiet || return 1
+        shift
+        say "integration tests: real servers, $threads at a time" &&
+            counted cargo test -p pointsman-tests --no-fail-fast -- --test-threads="$threads" "$@"
+        ;;
+    *) echo "unknown stage: $1" >&2 && return 1 ;;
+    esac
+}
+
+while [ $# -gt 0 ]; do
+    if [ "$1" = it ]; then
+        stage "$@" || broken="$broken it"
+        break
+    fi
+    stage "$1" || broken="$broken $1"
+    shift
+done
+
+say "result"
+[ -z "$broken" ] || echo "failed stages:$broken"
+awk '/^test result: /{ for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i-1); if ($i ~ /^failed/) f += $(i-1) } }
+     END { printf "%d passed, %d failed\n", p, f }' "$report"
+[ -z "$broken" ]

@@ -1,0 +1,3 @@
+//! The integration tests: one program, real servers, the real proxy.
+
+mod lab;
