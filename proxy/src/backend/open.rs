@@ -137,7 +137,7 @@ impl Core {
 
     /// Where and how the server is reached.
     pub async fn target(&self, server: &Server) -> Result<BackendTarget, OpenError> {
-        let config = self.shared.config.load();
+        let config = self.config();
         let (address, host) = match &server.addr {
             ServerAddr::Unix(path) => (BackendAddress::Unix(path.into()), String::new()),
             ServerAddr::Tcp { host, port } => {

@@ -88,7 +88,7 @@ impl Session {
 
     /// Whether the connection that still holds the last statement's results serves this one too.
     fn may_keep(&self, conn: &BackendConn, plan: &RoutePlan, reads: Reads) -> bool {
-        let always_switch = self.core.shared.config.load().debug.always_switch;
+        let always_switch = self.core.config().always_switch;
         let right_server = match plan.role {
             Role::Any => true,
             Role::Held | Role::Writer => self.shard().confirmed_writer() == Some(conn.server.id),
@@ -107,7 +107,7 @@ impl Session {
         if let Some(writer) = shard.confirmed_writer() {
             return (Some(writer), 0);
         }
-        let wait = self.core.shared.config.load().monitor.no_writer_wait;
+        let wait = self.core.config().monitor.no_writer_wait;
         let writer = shard.wait_for_writer((Instant::now() + wait).into()).await;
         (writer, wait.as_millis() as u64)
     }
@@ -142,7 +142,7 @@ impl Session {
             return self.writer().await;
         }
         let started = Instant::now();
-        let wait = self.core.shared.config.load().pool.wait_timeout;
+        let wait = self.core.config().pool.wait_timeout;
         loop {
             let token = self.token();
             let target = choose_reader(&shard, token, plan.max_lag_ms, exclude, self.core.random());
@@ -163,7 +163,7 @@ impl Session {
     }
 
     fn consistency(&self) -> Consistency {
-        let config = self.core.shared.config.load();
+        let config = self.core.config();
         config.consistency_of(self.account.name())
     }
 
@@ -190,7 +190,7 @@ impl Session {
             // The server tracks no GTIDs. Nothing was written, or nobody can tell: the time rule holds.
             (None, _) if gtids.is_none() && server.info().is_some_and(|i| i.gtid_mode) => {}
             (None, _) => {
-                let config = self.core.shared.config.load();
+                let config = self.core.config();
                 let lag = self.shard().settings().max_lag + config.monitor.poll;
                 self.freshness.writer_until_ms = self.core.clock.now_ms() + lag.as_millis() as u64;
             }
@@ -204,7 +204,7 @@ impl Session {
 
     /// A connection of this session's kind to this server.
     pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
-        let wait = self.core.shared.config.load().pool.wait_timeout;
+        let wait = self.core.config().pool.wait_timeout;
         let key = self.key(server.id);
         let conn = match self.core.acquire_now(key, &self.state.wanted) {
             Some(conn) => conn,

@@ -122,7 +122,7 @@ impl Session {
     async fn serve(&mut self) -> io::Result<()> {
         loop {
             self.set_idle_deadline();
-            let limit = self.core.shared.config.load().session.max_allowed_packet as usize;
+            let limit = self.core.config().session.max_allowed_packet as usize;
             let next = match self.client.next_command(limit).await? {
                 Input::Packet(span) => self.command(span).await?,
                 Input::Closed => Next::Close,

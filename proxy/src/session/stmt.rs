@@ -73,7 +73,7 @@ impl Session {
     }
 
     pub(super) async fn stmt_prepare(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
-        let limit = self.core.shared.config.load().session.max_prepared_statements as usize;
+        let limit = self.core.config().session.max_prepared_statements as usize;
         if self.table().statements.len() >= limit {
             return self.answer_error(sequence, &ClientError::too_many_statements(limit)).await;
         }
@@ -138,7 +138,7 @@ impl Session {
     pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
         let capabilities = self.client.capabilities;
-        let max_long_data = self.core.shared.config.load().session.max_long_data as usize;
+        let max_long_data = self.core.config().session.max_long_data as usize;
         let Some(statement) = self.statement(id) else {
             return self.answer_error(sequence, &ClientError::unknown_statement(id, "mysqld_stmt_execute")).await;
         };
@@ -349,7 +349,7 @@ impl Session {
 
     /// COM_STMT_SEND_LONG_DATA has no reply; what is wrong with it shows at the execution.
     pub(super) fn stmt_long_data(&mut self, body: &[u8]) -> Step {
-        let limit = self.core.shared.config.load().session.max_long_data as usize;
+        let limit = self.core.config().session.max_long_data as usize;
         if let Ok(data) = LongData::parse(body) {
             if let Some(statement) = self.statement(data.statement) {
                 if statement.long_data_len + data.data.len() > limit {
