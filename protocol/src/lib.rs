@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod capabilities;
+pub mod charset;
 pub mod compress;
 pub mod error;
 pub mod frame;

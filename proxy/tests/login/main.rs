@@ -4,6 +4,9 @@
 //! `MYSQL9_ADDRESS` (host:port, TCP), `MYSQL9_SOCKET` and `MYSQL9_CA` set, an already running MySQL 9 whose
 //! root has the password `root` is tested too.
 
+// clippy.toml's permission covers #[test] functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod backends;
 mod certificates;
 mod clients;
