@@ -143,3 +143,6 @@ impl Stream {
 fn progress(n: usize) -> io::Result<usize> {
     if n == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(n) }
 }
+
+#[cfg(test)]
+mod tests;
