@@ -212,7 +212,7 @@ async fn log_in(core: &Rc<Core>, socket: Socket, id: u32) -> Option<ClientLogin>
 
 async fn turn_away(socket: Socket) {
     let e = ClientError::too_many_clients();
-    let failure = Failure::new(e.code, &e.sqlstate, e.message.into_owned());
+    let failure = Failure::new(e.code, e.sqlstate, e.message.into_owned());
     refuse(&mut Stream::Plain(socket), &failure).await;
 }
 

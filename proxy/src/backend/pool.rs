@@ -56,6 +56,14 @@ impl Core {
         }
     }
 
+    /// The usual case, without a wait: an idle connection of this core.
+    pub fn acquire_now(&self, key: PoolKey, wanted: &Wanted) -> Option<Box<BackendConn>> {
+        if self.shared.limits.of(key.server).has_waiters() {
+            return None;
+        }
+        self.take_idle(key, wanted)
+    }
+
     fn adopt(&self, parked: Parked, wanted: &Wanted) -> Acquired {
         match parked.unpark(self.clock.now_ms(), &self.interner) {
             Ok(conn) if wanted.reachable_from(&conn.actual) => Acquired::Idle(conn),

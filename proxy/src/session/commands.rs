@@ -160,7 +160,7 @@ impl Session {
         let context =
             ChangeUserContext { capabilities: self.client.capabilities, peer: self.peer, salt: self.salt };
         let shared = self.core.shared.clone();
-        let settings = shared.login_settings();
+        let settings = self.core.login_settings();
         let changed = change_user(&mut self.client.stream, body, sequence, &context, &settings, &shared.login).await;
         let changed = match changed {
             Ok(changed) => changed,

@@ -19,7 +19,7 @@ mod stmt;
 pub mod sync;
 pub mod vars;
 
-use crate::backend::conn::BackendConn;
+use crate::backend::conn::{BackendConn, StatementKey};
 use crate::backend::open::Identity;
 use crate::core::Core;
 use crate::error::ClientError;
@@ -70,6 +70,8 @@ pub struct Session {
     results: ResultState,
     freshness: lease::Freshness,
     statements: Option<Box<StatementTable>>,
+    /// Key of the statement that is being prepared, for the connection that does it.
+    preparing: Option<StatementKey>,
 }
 
 impl Session {
@@ -94,6 +96,7 @@ impl Session {
             results: ResultState::default(),
             freshness: lease::Freshness::default(),
             statements: None,
+            preparing: None,
             core,
         }
     }
