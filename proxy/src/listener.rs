@@ -1,11 +1,11 @@
 //! Where clients come in: a listening socket for each core, and one hand-over to a core with less to do.
 
-use crate::config::{Config, ListenAddr};
+use crate::config::{Config, ListenAddr, TrustedSource};
 use crate::core::Core;
 use crate::core::alarm::SessionCell;
 use crate::error::ClientError;
 use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, refuse};
-use crate::net::{Socket, Stream};
+use crate::net::{Network, Socket, Stream};
 use crate::session::client::ClientSide;
 use crate::session::{LoginParts, Session};
 use pointsman_protocol::Capabilities;
@@ -238,8 +238,15 @@ impl Core {
             charset: info.as_ref().and_then(|i| u8::try_from(i.default_collation).ok()).unwrap_or(UTF8MB4_GENERAL_CI),
             status: pointsman_protocol::reply::Status::AUTOCOMMIT.bits(),
             deadline: config.listen.connect_timeout,
-            proxy_networks: config.listen.proxy_protocol_networks.clone(),
+            proxy_networks: config.listen.proxy_protocol_networks.iter().filter_map(network).collect(),
         }
+    }
+}
+
+fn network(source: &TrustedSource) -> Option<Network> {
+    match source {
+        TrustedSource::Network(network) => network.to_string().parse().ok(),
+        TrustedSource::Unix => None,
     }
 }
 

@@ -1,13 +1,13 @@
 //! One thread for each core: its runtime, its listener, its clock; and the start and end of all of them.
 
 use crate::backend::limits::Limits;
-use crate::config::{BackendTlsMode, Config, ListenTls, UserPassword};
+use crate::config::{self, BackendTlsMode, Config, ListenTls, UserPassword};
 use crate::core::Core;
 use crate::core::alarm::TICK;
 use crate::core::shared::Shared;
 use crate::listener::{self, CoreListeners};
 use crate::login::client::LoginShared;
-use crate::login::{AccountSpec, Accounts, RsaKeySource};
+use crate::login::{AccountSpec, Accounts, HostPattern, RsaKeySource};
 use crate::net::tls::{BackendTls, Identity, ServerTls, ServerTlsFiles, TlsMode};
 use crate::registry::Registry;
 use crate::runtime::{Phase, Runtime, Shutdown};
@@ -133,24 +133,32 @@ pub fn account_specs(config: &Config) -> Vec<AccountSpec> {
     let spec = |user: &crate::config::User| AccountSpec {
         name: user.name.clone(),
         secrets: user.passwords.iter().map(account_secret).collect(),
-        hosts: user.hosts.clone(),
+        hosts: user.hosts.iter().filter_map(host_pattern).collect(),
         require_tls: user.require_tls,
         max_connections: user.max_connections,
         backend_user: Some(user.backend_user.clone()),
-        backend_password: user.backend_password.as_ref().map(|p| Password::new(p.reveal().as_bytes())),
+        backend_password: user.backend_password.as_ref().map(|p| Password::new(p.expose().as_bytes())),
         default_schema: user.default_schema.clone(),
     };
     users.map(spec).collect()
 }
 
+fn host_pattern(pattern: &config::HostPattern) -> Option<HostPattern> {
+    match pattern {
+        config::HostPattern::Any => Some(HostPattern::Wildcard("%".to_owned())),
+        config::HostPattern::Local => Some(HostPattern::Localhost),
+        config::HostPattern::Network(network) => network.to_string().parse().ok().map(HostPattern::Network),
+    }
+}
+
 fn account_secret(password: &UserPassword) -> AccountSecret {
     match password {
-        UserPassword::Clear(secret) => AccountSecret::Password(Password::new(secret.reveal().as_bytes())),
+        UserPassword::Clear(secret) => AccountSecret::Password(Password::new(secret.expose().as_bytes())),
         UserPassword::NativeHash(hash) => AccountSecret::NativeHash(*hash),
         UserPassword::CachingSha2Hash(stored) => match StoredHash::parse(&stored.0) {
-            Ok(hash) => AccountSecret::CachingSha2Hash(hash),
+            Some(hash) => AccountSecret::CachingSha2Hash(hash),
             // The configuration has checked its form; an empty native hash matches nothing.
-            Err(_) => AccountSecret::NativeHash([0; 20]),
+            None => AccountSecret::NativeHash([0; 20]),
         },
     }
 }

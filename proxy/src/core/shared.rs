@@ -52,8 +52,9 @@ impl Identities {
         let bytes: &[u8] = match secret {
             Secret::Password(p) => p.bytes(),
             Secret::NativeStage1(stage1) => stage1,
+            Secret::Sha2Stage1(stage1) => stage1,
         };
-        let kind = matches!(secret, Secret::Password(_));
+        let kind = std::mem::discriminant(secret);
         let key = (self.keys.0.hash_one((user, kind, bytes)), self.keys.1.hash_one((user, kind, bytes)));
         *self.numbers.entry(key).or_insert_with(|| self.next.fetch_add(1, Ordering::Relaxed))
     }

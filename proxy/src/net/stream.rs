@@ -11,7 +11,7 @@ use tokio_rustls::TlsStream;
 
 use super::compressed::Compressed;
 use super::parked::ParkedStream;
-use super::socket::Socket;
+use super::socket::{Pending, Socket};
 
 /// Copying this much costs less than a TLS record or a compressed frame more.
 const JOINED: usize = 16 * 1024;
@@ -30,14 +30,14 @@ impl Stream {
     /// Whether the other side has closed, or said something nobody asked for, while the connection lay idle.
     /// Costs no system call: the runtime has been told already.
     #[must_use]
-    pub fn has_pending_input(&mut self) -> bool {
+    pub fn has_pending_input(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        self.socket().is_some_and(|s| s.poll_readable(&mut cx).is_ready())
+        self.socket().peek(&mut cx) != Pending::Nothing
     }
 
     /// Whether the other side has closed; unread bytes of it stay where they are.
-    pub fn poll_peer_closed(&mut self, cx: &mut Context<'_>) -> bool {
-        self.socket().is_some_and(|s| s.poll_closed(cx))
+    pub fn poll_peer_closed(&self, cx: &mut Context<'_>) -> bool {
+        self.socket().peek(cx) == Pending::End
     }
 
     /// Reads what has come; 0 is the end. A plain socket takes one `recv` and, when that filled less than

@@ -146,9 +146,9 @@ impl Session {
     }
 
     async fn command(&mut self, span: PacketSpan) -> Step {
-        let Some(mut buf) = self.client.buf.take() else { return Ok(Next::Close) };
+        let Some(buf) = self.client.buf.take() else { return Ok(Next::Close) };
         self.client.cell.set_deadline(u64::MAX);
-        let wire = &mut buf.filled_mut()[..span.wire_len];
+        let wire = &buf.filled()[..span.wire_len];
         // Only a packet of 16 MiB and more is in pieces; it is put together once, for the analysis.
         let joined = span.split.then(|| join_payload(wire, span.payload_len));
         let body = joined.as_deref().unwrap_or_else(|| payload(wire));

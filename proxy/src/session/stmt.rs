@@ -265,7 +265,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn stmt_fetch(&mut self, wire: &mut [u8], body: &[u8], sequence: u8) -> Step {
+    pub(super) async fn stmt_fetch(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
         let unknown = ClientError::unknown_statement(id, "mysqld_stmt_fetch");
         let open = self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id));
@@ -274,10 +274,11 @@ impl Session {
             return self.answer_error(sequence, &unknown).await;
         };
         let Some(prepared) = conn.prepared.get(&key) else { return self.answer_error(sequence, &unknown).await };
+        let mut wire = wire.to_vec();
         set_statement_id(&mut wire[pointsman_protocol::frame::HEADER_LEN..], prepared.id);
         let plan = RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
         let request = Request {
-            wire,
+            wire: &wire,
             kind: ReplyKind::Rows,
             client_sequence: sequence,
             server_sequence: sequence,

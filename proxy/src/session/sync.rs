@@ -48,6 +48,12 @@ impl Needs {
 }
 
 impl Wanted {
+    /// What the meaning of a prepared statement depends on.
+    #[must_use]
+    pub fn hash_parts(&self) -> impl std::hash::Hash + '_ {
+        (&self.schema, &*self.vars, self.charset)
+    }
+
     /// Whether the connection is in this state already, as far as each statement sees it.
     #[must_use]
     pub fn matches(&self, actual: &Actual) -> bool {
