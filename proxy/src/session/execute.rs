@@ -112,14 +112,10 @@ impl Session {
         request: &Request<'_>,
     ) -> Result<Box<Outcome>, Failure> {
         let needs = self.needs(request.reads);
-        let wire = match request.execute {
-            None => {
-                self.send(conn, buf, request, request.wire, needs).await?;
-                None
-            }
-            Some(execution) => Some(Box::pin(self.send_execute(conn, buf, request, execution, needs)).await?),
-        };
-        drop(wire);
+        match request.execute {
+            None => self.send(conn, buf, request, request.wire, needs).await?,
+            Some(execution) => Box::pin(self.send_execute(conn, buf, request, execution, needs)).await?,
+        }
         let mode = RelayMode {
             kind: request.kind,
             client_sequence: request.client_sequence,
@@ -230,7 +226,8 @@ impl Session {
                 self.apply_effect(conn, effect);
             }
         }
-        let explained = analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
+        let explained =
+            analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
         if outcome.state_changed && !explained {
             self.pins.unexplained_change();
         }
@@ -305,7 +302,14 @@ impl Session {
         }
     }
 
-    fn lost(&mut self, conn: Box<BackendConn>, server: &str, reading: bool, may_have_run: bool, bound: bool) -> Attempt {
+    fn lost(
+        &mut self,
+        conn: Box<BackendConn>,
+        server: &str,
+        reading: bool,
+        may_have_run: bool,
+        bound: bool,
+    ) -> Attempt {
         drop(conn);
         let what = self.pins.reason();
         let in_transaction = self.status.contains(Status::IN_TRANS);
@@ -378,4 +382,3 @@ pub(super) async fn read_prefix(conn: &mut BackendConn, buf: &mut Buf, commands:
     }
     Ok(())
 }
-

@@ -6,7 +6,9 @@ use super::results::{Diagnostics, Kept};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
-use pointsman_planner::{KillScope, Analysis, Effect, Hint, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan};
+use pointsman_planner::{
+    Analysis, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan,
+};
 use pointsman_protocol::command::{QueryText, parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::reply::Status;
