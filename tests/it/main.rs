@@ -1,3 +1,4 @@
 //! The integration tests: one program, real servers, the real proxy.
 
+mod differential;
 mod lab;
