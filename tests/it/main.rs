@@ -2,6 +2,7 @@
 
 mod command_line;
 mod failures;
+mod differential;
 mod lab;
 mod limits;
 mod login;
