@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_shard_map::ServerId;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::freshness::Freshness;
 use super::lag::{self, LagRules, Measure, Pulse};
@@ -118,7 +118,7 @@ impl Board {
         self.shard.unconfirm();
         self.shard.set_no_writer_reason(Some(why.explain()));
         // At start nothing is known yet, which is no loss.
-        let starting = !self.is_complete() && matches!(why, NoWriter::NotSeen | NoWriter::PartnerPending);
+        let starting = !self.is_complete() && why != NoWriter::BothWritable;
         if self.no_writer != Some(why) && !starting {
             warn!(shard = %self.shard.name, why = why.explain(), "no confirmed writer: writes wait");
             self.no_writer = Some(why);
@@ -186,17 +186,14 @@ fn log_reads(
     let (was, is) = (before.takes_reads(), entry.freshness.takes_reads());
     let broken_anew = lag == Lag::Broken && entry.lag != Some(Lag::Broken);
     if is && !was {
-        info!(shard, server = %server.addr, ?lag, "server takes reads");
+        info!(shard, server = %server.addr, %lag, "server takes reads");
     } else if was && !is || broken_anew || before == Freshness::New && !is {
-        warn!(shard, server = %server.addr, ?lag, "server takes no reads");
+        warn!(shard, server = %server.addr, %lag, "server takes no reads");
     }
     entry.lag = Some(lag);
-    if measure == Some(Measure::Heartbeat) || lag != Lag::Broken {
-        if entry.measure.is_some() && entry.measure != measure
-            || entry.measure.is_none() && measure == Some(Measure::Status)
-        {
-            info!(shard, server = %server.addr, ?measure, "lag is now measured by this");
-        }
+    if entry.measure != measure {
+        // Follows every change of the writer for a moment, which is nothing for an operator.
+        debug!(shard, server = %server.addr, ?measure, "lag is now measured by this");
         entry.measure = measure;
     }
 }
