@@ -197,3 +197,6 @@ fn log_reads(
         entry.measure = measure;
     }
 }
+
+#[cfg(test)]
+mod tests;
