@@ -55,8 +55,7 @@ impl Board {
         }
         server.set_applied_gtid(sight.applied.clone());
         self.entries[index].view = View { sight: Some(sight), reach: Reach::Answered };
-        self.judge_writer(config);
-        self.judge_reads(index, config);
+        self.judge(index, config);
     }
 
     /// A server has not answered, or with an error.
@@ -67,8 +66,7 @@ impl Board {
             warn!(shard = %self.shard.name, server = %server.addr, why, "server is down");
         }
         entry.view.reach = Reach::Failed;
-        self.judge_writer(config);
-        self.judge_reads(index, config);
+        self.judge(index, config);
     }
 
     /// Every server was asked at least once.
@@ -79,6 +77,21 @@ impl Board {
 
     fn index(&self, server: ServerId) -> Option<usize> {
         self.shard.servers.iter().position(|s| s.id == server)
+    }
+
+    /// The new view may change who the writer is, which changes the standing of the others too.
+    fn judge(&mut self, index: usize, config: &Monitoring) {
+        let before = self.writer;
+        self.judge_writer(config);
+        if self.writer == before {
+            self.judge_reads(index, config);
+        } else {
+            for i in 0..self.entries.len() {
+                if self.entries[i].view.reach != Reach::Untried {
+                    self.judge_reads(i, config);
+                }
+            }
+        }
     }
 
     fn judge_writer(&mut self, config: &Monitoring) {
@@ -155,7 +168,8 @@ impl Board {
         entry.freshness = before.after(judged.map(|(lag, _)| lag), settings.max_lag, Moment::now());
         let takes_reads = entry.freshness.takes_reads() && !is_writer;
         let lag = judged.map_or(Lag::Unknown, |(lag, _)| lag);
-        let until = Moment::now().plus(config.poll * MISSED_POLLS + config.probe_timeout * 2);
+        let seen = sight.map_or(Moment::NEVER, |s| s.asked);
+        let until = seen.plus(config.poll * MISSED_POLLS + config.probe_timeout * 2);
         let had_reads = server.takes_reads();
         server.publish(Verdict { up: judged.is_some(), lag, takes_reads, until }, config.slow_start);
         if takes_reads && !had_reads {
