@@ -6,7 +6,7 @@
 use pointsman_planner::{AnalysisCache, ClientCharset, Reading, Routines, ServerKind};
 
 /// 75 bytes, as an application writes them.
-const STATEMENT: &str = "SELECT id, name, email FROM users WHERE id = 123456 AND status = 'active' #";
+const STATEMENT: &str = "SELECT id, name, mail FROM users WHERE id = 123456 AND status = 'activated'";
 
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|n| n.parse::<u32>().ok()).unwrap_or(1_000);
