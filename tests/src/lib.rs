@@ -16,6 +16,7 @@
 
 pub mod client;
 pub mod error;
+pub mod general_log;
 pub mod group;
 pub mod http;
 pub mod keeper;
