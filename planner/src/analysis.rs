@@ -66,6 +66,8 @@ pub enum StatementKind {
     Handler,
     Xa,
     Kill,
+    /// SIGNAL and RESIGNAL.
+    Signal,
     /// FLUSH, OPTIMIZE, GRANT, replication and other administration.
     Admin,
     /// Empty text or only comments.
@@ -103,7 +105,8 @@ pub enum Effect {
     Begin {
         read_only: bool,
     },
-    /// COMMIT or ROLLBACK (`release`: the server closes the connection after it).
+    /// COMMIT or ROLLBACK (`release`: the server closes the connection after it). AND CHAIN is this and then a
+    /// `Begin`; the new transaction has the access mode of the old one, which only the session knows.
     EndTransaction {
         release: bool,
     },
@@ -116,8 +119,8 @@ pub enum Effect {
     SetGlobalVar {
         name: String,
     },
-    /// SET TRANSACTION without SESSION, insert_id, rand_seed1/2, last_insert_id, gtid_next, SET STATEMENT ... :
-    /// holds for the next statement or transaction only, and no tracker replays it.
+    /// SET TRANSACTION without SESSION, insert_id, rand_seed1/2, last_insert_id, gtid_next: holds for the next
+    /// statement or transaction only, and no tracker replays it. (SET STATEMENT ... FOR leaves nothing behind.)
     OneShotVar {
         name: String,
     },
@@ -144,11 +147,18 @@ pub enum Effect {
     },
     LockTables,
     UnlockTables,
-    /// FLUSH TABLES WITH READ LOCK / FOR EXPORT; BACKUP STAGE or BACKUP LOCK.
+    /// FLUSH TABLES WITH READ LOCK / FOR EXPORT; BACKUP STAGE or BACKUP LOCK; LOCK INSTANCE. UNLOCK TABLES
+    /// ends the first two, `GlobalUnlock` the others.
     GlobalLock,
-    /// GET_LOCK with a name that may be computed.
-    GetLock,
-    ReleaseLock,
+    /// BACKUP STAGE END, BACKUP UNLOCK, UNLOCK INSTANCE.
+    GlobalUnlock,
+    /// GET_LOCK; the lower-cased name when it is a literal, None when it is computed.
+    GetLock {
+        name: Option<String>,
+    },
+    ReleaseLock {
+        name: Option<String>,
+    },
     ReleaseAllLocks,
     PrepareText {
         name: String,
@@ -173,8 +183,71 @@ pub enum Effect {
     SessionBound {
         what: &'static str,
     },
+    /// DDL and administration that commit the open transaction, before and after themselves.
+    ImplicitCommit,
+    /// NEXTVAL, SETVAL: a later LASTVAL asks for it, on the same connection.
+    SequenceUsed,
+    /// KILL; the proxy answers it itself. `id` is missing when it is computed or a user's name.
+    Kill {
+        scope: KillScope,
+        id: Option<u64>,
+    },
     /// A CALL, an unknown function, EXECUTE IMMEDIATE or unparsed text may have done any of the above.
     Unknown,
+}
+
+/// What a KILL ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KillScope {
+    /// KILL [CONNECTION] id.
+    Connection,
+    /// KILL QUERY id: whatever that connection runs.
+    Query,
+    /// MariaDB's KILL QUERY ID id: the query of that number, whoever runs it.
+    QueryId,
+    /// MariaDB's KILL [CONNECTION | QUERY] USER name.
+    User,
+}
+
+impl Effect {
+    /// Whether the effect lives in one connection and cannot be carried to another by replaying a variable, so
+    /// that what follows may have to go where this statement went.
+    #[must_use]
+    pub fn binds_connection(&self) -> bool {
+        match self {
+            Self::Begin { .. }
+            | Self::EndTransaction { .. }
+            | Self::SetSessionVar { .. }
+            | Self::SetGlobalVar { .. }
+            | Self::UserVarLiteral { .. }
+            | Self::Use { .. }
+            | Self::DropTable { .. }
+            | Self::UnlockTables
+            | Self::GlobalUnlock
+            | Self::ReleaseLock { .. }
+            | Self::ReleaseAllLocks
+            | Self::DeallocateText { .. }
+            | Self::HandlerClose { .. }
+            | Self::CalcFoundRows
+            | Self::MayChangeLastInsertId
+            | Self::XaEnd
+            | Self::ImplicitCommit
+            | Self::Kill { .. } => false,
+            Self::OneShotVar { .. }
+            | Self::UserVarComputed { .. }
+            | Self::CreateTemporaryTable { .. }
+            | Self::LockTables
+            | Self::GlobalLock
+            | Self::GetLock { .. }
+            | Self::PrepareText { .. }
+            | Self::HandlerOpen { .. }
+            | Self::SetRole
+            | Self::XaBegin
+            | Self::SessionBound { .. }
+            | Self::SequenceUsed
+            | Self::Unknown => true,
+        }
+    }
 }
 
 impl Analysis {

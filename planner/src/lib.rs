@@ -1,15 +1,46 @@
 //! SQL text in, route plan out. Pure: no sockets, no clock, no tokio.
 //!
-//! Reading order: [`reading`] (what changes the meaning of bytes), [`scan`] (fingerprint and literals in one
-//! pass), [`analysis`] (what a statement is), [`analyze`] (how it is found out; the only user of sqlparser),
-//! [`hint`] (the proxy's own leading comment), [`cache`] (fingerprint to analysis), [`plan`] (where it goes, and why).
+//! Reading order: [`reading`] (what changes the meaning of bytes), [`lex`] (where tokens begin and end), [`scan`]
+//! (the fingerprint, in one pass), [`analysis`] (what a statement is), [`analyze`] (how it is found out, a module
+//! for each family of statements), [`facts`] (what expressions touch), [`query`] (the only user of sqlparser),
+//! [`hint`] (the proxy's own leading comment), [`cache`] (fingerprint to analysis), [`rewrite`] (calls replaced by
+//! their values), [`plan`] (where a statement goes, and why).
 
+mod admin;
 pub mod analysis;
+pub mod analyze;
+mod builtins;
+mod bytes;
+pub mod cache;
+mod charset;
+mod ddl;
+mod dml;
+mod draft;
+mod facts;
 pub mod hint;
+pub mod lex;
+mod phrase;
 pub mod plan;
+mod query;
 pub mod reading;
+pub mod rewrite;
+pub mod routines;
+pub mod scan;
+mod session;
+mod set;
+mod show;
+mod split;
+pub mod token;
+mod transaction;
 
-pub use analysis::{Access, Analysis, Effect, Reads, Statement, StatementKind};
-pub use hint::{Hint, HintRole};
+pub use analysis::{Access, Analysis, Effect, KillScope, Reads, Statement, StatementKind};
+pub use analyze::analyze;
+pub use cache::AnalysisCache;
+pub use hint::{Hint, HintRole, leading_hint};
+pub use lex::tokens;
 pub use plan::{Role, RoutePlan, RouteReason, SessionFacts, TxFacts, plan};
 pub use reading::{ClientCharset, Reading, ServerKind};
+pub use rewrite::{FunctionName, Value, replace_calls};
+pub use routines::Routines;
+pub use scan::{Fingerprint, scan};
+pub use token::{Token, TokenKind};

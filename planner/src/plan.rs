@@ -92,6 +92,8 @@ fn choose(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> (R
         (_, Some(HintRole::Writer)) => (Role::Writer, RouteReason::Hint),
         // With autocommit off a plain read opens a transaction that may write later.
         (_, _) if !facts.autocommit => (Role::Writer, RouteReason::AutocommitOff),
+        // A session that is bound to a connection writes there too, so that must not be a replica's.
+        _ if a.effects().any(Effect::binds_connection) => (Role::Writer, RouteReason::NeedsWriter),
         (Access::Writer | Access::Read, Some(HintRole::Replica)) => (Role::Replica, RouteReason::Hint),
         (Access::Writer, None) => (Role::Writer, RouteReason::NeedsWriter),
         (Access::Read, None) => (Role::Replica, RouteReason::Read),

@@ -13,8 +13,11 @@ pub enum ServerKind {
 /// would take for an escape or an end (`'\xbf\x5c'` in gbk).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientCharset {
-    /// utf8, latin1 and every other set in which bytes below 0x80 are always ASCII.
+    /// latin1 and every other set in which bytes below 0x80 are always ASCII. Some of these sets have a
+    /// blank among the high bytes (0xA0 in latin1), so an unquoted one makes the text not understood.
     AsciiSafe,
+    /// utf8mb3, utf8mb4 and ascii: as `AsciiSafe`, and every high byte is part of a letter.
+    Utf8,
     Gbk,
     Gb18030,
     Big5,
@@ -39,4 +42,21 @@ pub struct Reading {
     pub oracle: bool,
     /// The client may stack statements (CLIENT_MULTI_STATEMENTS); without it the server refuses a second one.
     pub multi_statements: bool,
+}
+
+impl Reading {
+    /// The reading of a session with neither special sql_mode bits nor stacked statements.
+    #[must_use]
+    pub const fn new(server: ServerKind, version: u32, charset: ClientCharset) -> Self {
+        Self {
+            server,
+            version,
+            charset,
+            ansi_quotes: false,
+            no_backslash_escapes: false,
+            ignore_space: false,
+            oracle: false,
+            multi_statements: false,
+        }
+    }
 }

@@ -41,6 +41,21 @@ pub fn put_packet(out: &mut Vec<u8>, mut sequence: u8, mut payload: &[u8]) -> u8
     }
 }
 
+/// Begins a packet of less than [`MAX_PAYLOAD`] bytes in place; [`end_packet`] fills in its length.
+#[must_use]
+pub fn begin_packet(out: &mut Vec<u8>, sequence: u8) -> usize {
+    out.extend_from_slice(&[0, 0, 0, sequence]);
+    out.len()
+}
+
+/// Ends the packet whose payload begins at `start`.
+pub fn end_packet(out: &mut [u8], start: usize) {
+    let length = out.len() - start;
+    if let Some(header) = out.get_mut(start - HEADER_LEN..start - 1) {
+        header.copy_from_slice(&(length as u32).to_le_bytes()[..3]);
+    }
+}
+
 /// A whole packet at the front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketSpan {

@@ -6,10 +6,20 @@
 //! Reading order: [`capabilities`], [`frame`], [`wire`] (integers and strings), [`command`], [`reply`]
 //! (OK, ERR, EOF), [`response`] (where a reply begins and ends), [`stmt`] (prepared statements), [`row`].
 
+pub mod auth;
 pub mod capabilities;
+pub mod command;
 pub mod error;
 pub mod frame;
+pub mod reply;
+pub mod response;
+pub mod row;
+pub mod stmt;
+pub mod compress;
+pub mod handshake;
+pub mod proxy_header;
 pub mod wire;
 
 pub use capabilities::Capabilities;
+pub use command::Command;
 pub use error::ProtocolError;

@@ -15,6 +15,7 @@
 //! ```
 
 pub mod client;
+pub mod differ;
 pub mod error;
 pub mod general_log;
 pub mod group;

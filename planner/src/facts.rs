@@ -1,0 +1,224 @@
+//! What the expressions of a statement touch: functions, variables, locks, sequences, the servers' own schemas.
+//!
+//! Looks at tokens only, so it works for grammar that no parser of ours knows. It errs towards the writer: a
+//! name before a parenthesis is a harmless call only if it is known to be one.
+
+use crate::analysis::{Access, Effect, Reads, Statement};
+use crate::builtins::{Builtin, builtin, is_grammar, is_soft_grammar, must_touch_parenthesis};
+use crate::draft::Context;
+use crate::phrase::Phrase;
+use crate::token::TokenKind;
+
+/// How far the column list of a common table expression is followed to see that it is no call.
+const MAX_COLUMN_LIST_TOKENS: usize = 256;
+
+/// Adds to `statement` what the expressions of `phrase` touch.
+pub(crate) fn gather(statement: &mut Statement, phrase: Phrase<'_>, context: &Context<'_>) {
+    for at in 0..phrase.len() {
+        match phrase.kind(at) {
+            Some(TokenKind::UserVariable) => user_variable(statement, phrase, at),
+            Some(TokenKind::SystemVariable) => system_variable(statement, phrase, at),
+            Some(TokenKind::Word | TokenKind::QuotedName) => word(statement, phrase, at, context),
+            _ => {}
+        }
+    }
+}
+
+/// `@x`, read, or assigned by `:=`.
+fn user_variable(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
+    // `'user'@'host'` is an account.
+    let is_host = at > 0
+        && phrase.touches_next(at - 1)
+        && matches!(phrase.kind(at - 1), Some(TokenKind::String | TokenKind::Word | TokenKind::QuotedName));
+    let Some(name) = phrase.user_variable(at).filter(|_| !is_host) else { return };
+    if phrase.kind(at + 1) == Some(TokenKind::Assign) {
+        statement.raise(Access::Write);
+        statement.add(Effect::UserVarComputed { name });
+    } else {
+        statement.reads_user_variable(name);
+    }
+}
+
+/// `@@x`, `@@session.x`, `@@global.x`.
+fn system_variable(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
+    let scoped = phrase.is_punctuation(at + 2, b'.');
+    let name = phrase.name(if scoped { at + 3 } else { at + 1 }).unwrap_or_default().to_lowercase();
+    statement.raise(Access::Writer);
+    statement.reads |= Reads::SYSTEM_VARS | reads_of_variable(&name);
+}
+
+/// The session state behind variables that are not settings.
+fn reads_of_variable(name: &str) -> Reads {
+    match name {
+        "warning_count" | "error_count" => Reads::DIAGNOSTICS,
+        "last_insert_id" | "identity" => Reads::LAST_INSERT_ID,
+        "pseudo_thread_id" => Reads::CONNECTION_ID,
+        "last_gtid" | "gtid_next" | "gtid_seq_no" | "in_transaction" | "insert_id" | "rand_seed1" | "rand_seed2"
+        | "statement_id" => Reads::CONNECTION_STATE,
+        _ => Reads::default(),
+    }
+}
+
+fn word(statement: &mut Statement, phrase: Phrase<'_>, at: usize, context: &Context<'_>) {
+    if phrase.is_punctuation(at + 1, b'.') {
+        schema(statement, phrase, at);
+    }
+    if phrase.is_punctuation(at + 1, b'(') {
+        return call(statement, phrase, at, context);
+    }
+    if phrase.kind(at) == Some(TokenKind::Word) {
+        keyword(statement, phrase, at, context);
+    }
+}
+
+/// A name with a point behind it: perhaps one of the servers' own schemas.
+fn schema(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
+    let name = phrase.name(at).unwrap_or_default().to_lowercase();
+    if !matches!(name.as_str(), "information_schema" | "performance_schema" | "mysql" | "sys") {
+        return;
+    }
+    statement.raise(Access::Writer);
+    let table = phrase.name(at + 2).unwrap_or_default().to_lowercase();
+    statement.reads |= match table.as_str() {
+        "processlist" | "threads" | "innodb_trx" | "metadata_locks" | "session" | "x$processlist" | "x$session" => {
+            Reads::PROCESSLIST
+        }
+        "session_status" | "profiling" | "status_by_thread" | "user_variables" | "user_variables_by_thread" => {
+            Reads::CONNECTION_STATE
+        }
+        "session_variables" | "system_variables" | "variables_by_thread" => Reads::SYSTEM_VARS,
+        _ => Reads::default(),
+    };
+}
+
+/// Keywords that lock, count or draw from a sequence.
+fn keyword(statement: &mut Statement, phrase: Phrase<'_>, at: usize, context: &Context<'_>) {
+    let locks = phrase.are(at, &["FOR", "UPDATE"])
+        || phrase.are(at, &["FOR", "SHARE"])
+        || phrase.are(at, &["LOCK", "IN", "SHARE", "MODE"]);
+    if locks {
+        statement.raise(Access::Write);
+    } else if phrase.is(at, "SQL_CALC_FOUND_ROWS") {
+        statement.add(Effect::CalcFoundRows);
+    } else if phrase.are(at, &["NEXT", "VALUE", "FOR"]) {
+        touch(statement, Builtin::NextValue, Arguments::None);
+    } else if phrase.are(at, &["PREVIOUS", "VALUE", "FOR"]) {
+        touch(statement, Builtin::LastValue, Arguments::None);
+    } else if context.reading.oracle && phrase.kind_before(at) == Some(TokenKind::Punctuation(b'.')) {
+        // In Oracle mode `seq.nextval` draws a value.
+        if phrase.is(at, "NEXTVAL") {
+            touch(statement, Builtin::NextValue, Arguments::None);
+        } else if phrase.is(at, "CURRVAL") {
+            touch(statement, Builtin::LastValue, Arguments::None);
+        }
+    }
+}
+
+/// A name with a parenthesis behind it.
+fn call(statement: &mut Statement, phrase: Phrase<'_>, at: usize, context: &Context<'_>) {
+    let name = phrase.name(at).unwrap_or_default().to_lowercase();
+    if phrase.kind_before(at) == Some(TokenKind::Punctuation(b'.')) {
+        if !is_declared_with_schema(phrase, at, &name, context) {
+            statement.becomes_unknown();
+        }
+        return;
+    }
+    let quoted = phrase.kind(at) == Some(TokenKind::QuotedName);
+    if follows_operand(phrase, at) || (!quoted && (is_grammar(&name) || is_soft_grammar(&name))) {
+        return;
+    }
+    let touches = context.reading.ignore_space || phrase.touches_next(at) || !must_touch_parenthesis(&name);
+    match builtin(&name, context.reading) {
+        Some(found) if !quoted && touches => touch(statement, found, Arguments::of(phrase, at + 1)),
+        _ if context.routines.contains(&name) || is_harmless_by_place(phrase, at) => {}
+        _ => statement.becomes_unknown(),
+    }
+}
+
+fn is_declared_with_schema(phrase: Phrase<'_>, at: usize, name: &str, context: &Context<'_>) -> bool {
+    let schema = at.checked_sub(2).and_then(|schema| phrase.name(schema));
+    schema.is_some_and(|schema| context.routines.contains(&format!("{}.{name}", schema.to_lowercase())))
+}
+
+/// No call follows a constant, a closing parenthesis or AS: there a name is an alias with its columns, or a type.
+fn follows_operand(phrase: Phrase<'_>, at: usize) -> bool {
+    match phrase.kind_before(at) {
+        Some(TokenKind::Punctuation(b')')) => true,
+        Some(kind) if kind.is_literal() => true,
+        _ => at > 0 && phrase.is(at - 1, "AS"),
+    }
+}
+
+/// `PROCEDURE ANALYSE(...)`, and `name (columns) AS (` of a common table expression.
+fn is_harmless_by_place(phrase: Phrase<'_>, at: usize) -> bool {
+    if at > 0 && phrase.is(at - 1, "PROCEDURE") && phrase.is(at, "ANALYSE") {
+        return true;
+    }
+    let begins_item = at > 0 && (phrase.is_any(at - 1, &["WITH", "RECURSIVE"]) || phrase.is_punctuation(at - 1, b','));
+    let limit = at + MAX_COLUMN_LIST_TOKENS;
+    let close = (at..limit).find(|&i| phrase.is_punctuation(i, b')'));
+    begins_item && close.is_some_and(|close| phrase.is(close + 1, "AS") && phrase.is_punctuation(close + 2, b'('))
+}
+
+/// What stands between a call's parentheses, as far as it matters.
+enum Arguments {
+    None,
+    /// The first one is a plain string and nothing else.
+    Text(String),
+    Some,
+}
+
+impl Arguments {
+    /// The arguments behind the parenthesis at `open`.
+    fn of(phrase: Phrase<'_>, open: usize) -> Self {
+        if phrase.is_punctuation(open + 1, b')') {
+            return Self::None;
+        }
+        let alone = phrase.is_punctuation(open + 2, b',') || phrase.is_punctuation(open + 2, b')');
+        phrase.string(open + 1).filter(|_| alone).map_or(Self::Some, Self::Text)
+    }
+
+    /// Names of locks do not tell case.
+    fn lock_name(self) -> Option<String> {
+        match self {
+            Self::Text(name) => Some(name.to_lowercase()),
+            Self::None | Self::Some => None,
+        }
+    }
+}
+
+/// The consequences of one built-in call.
+fn touch(statement: &mut Statement, builtin: Builtin, arguments: Arguments) {
+    match builtin {
+        Builtin::Plain => {}
+        Builtin::GetLock => lock(statement, Effect::GetLock { name: arguments.lock_name() }),
+        Builtin::ReleaseLock => lock(statement, Effect::ReleaseLock { name: arguments.lock_name() }),
+        Builtin::ReleaseAllLocks => lock(statement, Effect::ReleaseAllLocks),
+        Builtin::LockState => {
+            statement.raise(Access::Writer);
+            statement.reads |= Reads::PROCESSLIST;
+        }
+        Builtin::LastInsertId if !matches!(arguments, Arguments::None) => {
+            statement.raise(Access::Write);
+            statement.add(Effect::MayChangeLastInsertId);
+        }
+        Builtin::LastInsertId => statement.reads |= Reads::LAST_INSERT_ID,
+        Builtin::RowCount => statement.reads |= Reads::ROW_COUNT,
+        Builtin::FoundRows => statement.reads |= Reads::FOUND_ROWS,
+        Builtin::ConnectionId => statement.reads |= Reads::CONNECTION_ID,
+        Builtin::NextValue => {
+            statement.raise(Access::Write);
+            statement.add(Effect::SequenceUsed);
+        }
+        Builtin::LastValue | Builtin::ConnectionState => {
+            statement.raise(Access::Writer);
+            statement.reads |= Reads::CONNECTION_STATE;
+        }
+        Builtin::WriterOnly => statement.raise(Access::Writer),
+    }
+}
+
+fn lock(statement: &mut Statement, effect: Effect) {
+    statement.raise(Access::Write);
+    statement.add(effect);
+}

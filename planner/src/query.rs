@@ -1,0 +1,166 @@
+//! SELECT, VALUES, TABLE, WITH and DO: statements that read, unless something in them says otherwise.
+
+use std::panic::catch_unwind;
+
+use sqlparser::ast;
+use sqlparser::dialect::MySqlDialect;
+use sqlparser::parser::Parser;
+
+use crate::analysis::{Access, Effect, Statement, StatementKind};
+use crate::dml;
+use crate::draft::Context;
+use crate::facts::gather;
+use crate::phrase::Phrase;
+use crate::token::TokenKind;
+
+/// Longer texts are judged by their tokens alone: a syntax tree takes many times the memory of its text.
+const MAX_PARSED_BYTES: usize = 64 * 1024;
+
+/// A query that begins with SELECT, VALUES, TABLE or a parenthesis.
+pub(crate) fn select(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let first = (0..phrase.len()).find(|&at| !phrase.is_punctuation(at, b'(')).unwrap_or(0);
+    if !phrase.is_any(first, &["SELECT", "VALUES", "TABLE", "WITH"]) {
+        return Statement::opaque();
+    }
+    read(phrase, context)
+}
+
+/// WITH, whose main verb stands behind the common table expressions.
+pub(crate) fn with(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let Some(verb) = main_verb(phrase) else { return read(phrase, context) };
+    match phrase.capitals(verb).as_str() {
+        "UPDATE" => dml::change(phrase, StatementKind::Update, context),
+        "DELETE" => dml::change(phrase, StatementKind::Delete, context),
+        "INSERT" => dml::change(phrase, StatementKind::Insert, context).with(Effect::MayChangeLastInsertId),
+        _ => dml::change(phrase, StatementKind::Replace, context).with(Effect::MayChangeLastInsertId),
+    }
+}
+
+/// The first verb of change outside parentheses.
+fn main_verb(phrase: Phrase<'_>) -> Option<usize> {
+    let mut depth = 0_usize;
+    for at in 0..phrase.len() {
+        match phrase.kind(at) {
+            Some(TokenKind::Punctuation(b'(')) => depth += 1,
+            Some(TokenKind::Punctuation(b')')) => depth = depth.saturating_sub(1),
+            Some(TokenKind::Word) if depth == 0 => {
+                if phrase.is_any(at, &["UPDATE", "DELETE", "INSERT", "REPLACE"]) && !phrase.is(at - 1, "FOR") {
+                    return Some(at);
+                }
+                if phrase.is_any(at, &["SELECT", "VALUES", "TABLE"]) {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// DO evaluates expressions; alone it touches not even data.
+pub(crate) fn do_expressions(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let mut statement = Statement::new(StatementKind::Do, Access::Session);
+    if phrase.contains("SELECT") || phrase.contains("TABLE") || phrase.contains("VALUES") {
+        statement.raise(Access::Read);
+        into(&mut statement, phrase);
+    }
+    gather(&mut statement, phrase, context);
+    statement
+}
+
+fn read(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let mut statement = Statement::new(StatementKind::Select, Access::Read);
+    gather(&mut statement, phrase, context);
+    into(&mut statement, phrase);
+    if statement.access == Access::Read && has_foreign_verb(phrase) {
+        statement.raise(Access::Write);
+    }
+    if statement.access == Access::Read && parse(phrase.text()) == Parsed::NoQuery {
+        statement.raise(Access::Write);
+    }
+    statement
+}
+
+/// INTO @x, INTO OUTFILE, INTO DUMPFILE; anywhere in a query it can only be this.
+fn into(statement: &mut Statement, phrase: Phrase<'_>) {
+    for at in (0..phrase.len()).filter(|&at| phrase.is(at, "INTO")) {
+        statement.raise(Access::Write);
+        if phrase.is_any(at + 1, &["OUTFILE", "DUMPFILE"]) {
+            continue;
+        }
+        let mut target = at + 1;
+        while let Some(name) = phrase.user_variable(target) {
+            statement.add(Effect::UserVarComputed { name });
+            if !phrase.is_punctuation(target + 1, b',') {
+                break;
+            }
+            target += 2;
+        }
+        if target == at + 1 && phrase.user_variable(target).is_none() {
+            statement.becomes_unknown();
+        }
+    }
+}
+
+/// Words that are reserved everywhere and have no place in a query; their presence means that the tokens were
+/// misread or the server will refuse.
+fn has_foreign_verb(phrase: Phrase<'_>) -> bool {
+    const VERBS: [&str; 12] = [
+        "UPDATE",
+        "DELETE",
+        "ALTER",
+        "CREATE",
+        "DROP",
+        "GRANT",
+        "REVOKE",
+        "CALL",
+        "LOAD",
+        "LOCK",
+        "PURGE",
+        "RETURNING",
+    ];
+    (0..phrase.len()).any(|at| {
+        let named = phrase.kind_before(at) == Some(TokenKind::Punctuation(b'.'));
+        !named && (phrase.is_any(at, &VERBS) || phrase.is_punctuation(at, b';'))
+    })
+}
+
+/// What sqlparser makes of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parsed {
+    Query,
+    NoQuery,
+    /// It knows much less grammar than the servers, so this says nothing.
+    NotParsed,
+}
+
+/// A second opinion on a text that the tokens take for a plain query. It can only withdraw, never allow.
+fn parse(text: &[u8]) -> Parsed {
+    let Ok(text) = std::str::from_utf8(text) else { return Parsed::NotParsed };
+    if text.len() > MAX_PARSED_BYTES {
+        return Parsed::NotParsed;
+    }
+    // A panic of the foreign parser on odd input must cost neither the session nor its thread.
+    match catch_unwind(|| Parser::parse_sql(&MySqlDialect {}, text)) {
+        Ok(Ok(statements)) if statements.iter().all(is_plain_query) => Parsed::Query,
+        Ok(Ok(_)) => Parsed::NoQuery,
+        Ok(Err(_)) | Err(_) => Parsed::NotParsed,
+    }
+}
+
+fn is_plain_query(statement: &ast::Statement) -> bool {
+    match statement {
+        ast::Statement::Query(query) => query.locks.is_empty() && is_plain_body(&query.body),
+        _ => false,
+    }
+}
+
+fn is_plain_body(body: &ast::SetExpr) -> bool {
+    match body {
+        ast::SetExpr::Select(select) => select.into.is_none(),
+        ast::SetExpr::Query(query) => query.locks.is_empty() && is_plain_body(&query.body),
+        ast::SetExpr::SetOperation { left, right, .. } => is_plain_body(left) && is_plain_body(right),
+        ast::SetExpr::Values(_) | ast::SetExpr::Table(_) => true,
+        ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) | ast::SetExpr::Merge(_) => false,
+    }
+}

@@ -1,0 +1,359 @@
+//! The fingerprint of a text: one pass over its bytes, no allocation, literals out.
+//!
+//! Two texts with the same fingerprint have the same analysis, unless that analysis says that it is not cacheable.
+//! What stays in: every word and name as it is written, the kind of each literal, optimizer hints. What goes out:
+//! blanks, comments, the values of literals, the length of literal lists, and the rows of a multi-row VALUES
+//! that add nothing but literals.
+
+use crate::lex::Lexer;
+use crate::reading::Reading;
+use crate::token::{Token, TokenKind};
+
+/// 128 bits that stand for a text and the reading it was read with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint {
+    pub high: u64,
+    pub low: u64,
+}
+
+/// The fingerprint of `text`.
+#[must_use]
+pub fn scan(text: &[u8], reading: &Reading) -> Fingerprint {
+    let mut lexer = Lexer::new(text, reading);
+    let mut fold = Fold::new(text, reading);
+    while let Some(token) = lexer.next_token() {
+        fold.token(token);
+    }
+    fold.finish()
+}
+
+/// Odd constants with about as many ones as zeros; any such would do.
+const HIGH: u64 = 0x9e37_79b9_7f4a_7c15;
+const LOW: u64 = 0xd6e8_feb8_6659_fd93;
+const LENGTH: u64 = 0xa076_1d64_78bd_642f;
+
+/// Two hashes that are fed the same words but mix them differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hash {
+    high: u64,
+    low: u64,
+}
+
+impl Hash {
+    fn new(reading: &Reading) -> Self {
+        let flags = [
+            reading.ansi_quotes,
+            reading.no_backslash_escapes,
+            reading.ignore_space,
+            reading.oracle,
+            reading.multi_statements,
+        ];
+        let bits = flags.iter().fold(0_u64, |bits, &flag| bits << 1 | u64::from(flag));
+        let kinds = (reading.server as u64) << 8 | (reading.charset as u64) << 16;
+        let mut hash = Self { high: HIGH, low: LOW };
+        hash.mix(bits | kinds | u64::from(reading.version) << 32);
+        hash
+    }
+
+    #[inline]
+    fn mix(&mut self, word: u64) {
+        let product = u128::from(self.high ^ word) * u128::from(HIGH);
+        self.high = (product as u64) ^ (product >> 64) as u64;
+        self.low = (self.low.rotate_left(29) ^ word).wrapping_mul(LOW);
+    }
+
+    /// The bytes of `text[start..end]`, told apart from other bytes by their length and by `tag`.
+    #[inline]
+    fn mix_bytes(&mut self, text: &[u8], start: usize, end: usize, tag: u64) {
+        let mut at = start;
+        while end - at > 8 {
+            self.mix(first_eight(text, at, 8));
+            at += 8;
+        }
+        let length = (end - start) as u64;
+        self.mix(first_eight(text, at, end - at) ^ (length + tag).wrapping_mul(LENGTH));
+    }
+
+    fn finish(mut self) -> Fingerprint {
+        self.mix(LENGTH);
+        Fingerprint { high: self.high, low: self.low ^ self.low >> 32 }
+    }
+}
+
+/// The first `length` (at most 8) bytes from `at` as a number.
+#[inline]
+fn first_eight(text: &[u8], at: usize, length: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or_default();
+    if let (Some(eight), 1..=8) = (rest.first_chunk::<8>(), length) {
+        return u64::from_le_bytes(*eight) & (u64::MAX >> (64 - 8 * length));
+    }
+    rest.iter().take(length).rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// Tells words from other token kinds that carry bytes.
+const WORD_TAG: u64 = 0;
+const NAME_TAG: u64 = 1 << 40;
+const VARIABLE_TAG: u64 = 2 << 40;
+const HINT_TAG: u64 = 3 << 40;
+const MALFORMED_TAG: u64 = 4 << 40;
+/// Tells tokens without bytes of their own from words: no word hashes to so small a number.
+const LITERAL_TAG: u64 = 0x100;
+
+/// Where the reader is in a parenthesised list of literals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Outside,
+    /// Behind its `(`.
+    Open,
+    /// Behind a literal of this kind; `comma`: behind the comma after it, which is not hashed yet.
+    Run {
+        kind: TokenKind,
+        comma: bool,
+    },
+}
+
+/// Where the reader is in the rows of a VALUES.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    Outside,
+    /// Behind the word VALUES.
+    Announced,
+    /// In the first row, so many parentheses deep.
+    First {
+        base: Hash,
+        depth: usize,
+    },
+    /// Behind a row.
+    Between {
+        base: Hash,
+        last: Hash,
+    },
+    /// Behind the comma after a row; the comma is not hashed yet.
+    Comma {
+        base: Hash,
+        last: Hash,
+    },
+    /// In a later row. `before` is the hash of all before it, `plain` that it has only literals so far.
+    Later {
+        base: Hash,
+        last: Hash,
+        before: Hash,
+        depth: usize,
+        plain: bool,
+    },
+}
+
+/// Turns tokens into a hash.
+struct Fold<'t> {
+    text: &'t [u8],
+    hash: Hash,
+    list: List,
+    rows: Rows,
+}
+
+impl<'t> Fold<'t> {
+    fn new(text: &'t [u8], reading: &Reading) -> Self {
+        Self { text, hash: Hash::new(reading), list: List::Outside, rows: Rows::Outside }
+    }
+
+    #[inline]
+    fn token(&mut self, token: Token) {
+        if self.rows != Rows::Outside && self.row_token(token) {
+            return;
+        }
+        match token.kind {
+            TokenKind::Word => {
+                self.leave_list();
+                self.hash.mix_bytes(self.text, token.start, token.end, WORD_TAG);
+                if token.end - token.start == 6 && self.text[token.start..token.end].eq_ignore_ascii_case(b"values") {
+                    self.rows = Rows::Announced;
+                }
+            }
+            TokenKind::Punctuation(b',') => match &mut self.list {
+                List::Run { comma, .. } if !*comma => *comma = true,
+                _ => self.punctuation(b','),
+            },
+            TokenKind::Punctuation(byte) => self.punctuation(byte),
+            kind if kind.is_literal() => self.literal(kind),
+            kind => self.bytes(kind, token),
+        }
+    }
+
+    #[inline]
+    fn punctuation(&mut self, byte: u8) {
+        self.leave_list();
+        self.hash.mix(u64::from(byte));
+        if byte == b'(' {
+            self.list = List::Open;
+        }
+    }
+
+    /// Hashes the comma that was held back, if any.
+    #[inline]
+    fn leave_list(&mut self) {
+        if let List::Run { comma: true, .. } = self.list {
+            self.hash.mix(u64::from(b','));
+        }
+        self.list = List::Outside;
+    }
+
+    #[inline]
+    fn literal(&mut self, kind: TokenKind) {
+        match self.list {
+            List::Run { kind: last, comma: true } if last == kind => {
+                self.list = List::Run { kind, comma: false };
+                return;
+            }
+            List::Run { comma, .. } => {
+                if comma {
+                    self.hash.mix(u64::from(b','));
+                }
+                self.list = List::Run { kind, comma: false };
+            }
+            List::Open => self.list = List::Run { kind, comma: false },
+            List::Outside => {}
+        }
+        self.hash.mix(LITERAL_TAG + literal_number(kind));
+    }
+
+    fn bytes(&mut self, kind: TokenKind, token: Token) {
+        self.leave_list();
+        let tag = match kind {
+            TokenKind::QuotedName => NAME_TAG,
+            TokenKind::UserVariable => VARIABLE_TAG,
+            TokenKind::OptimizerHint => HINT_TAG,
+            TokenKind::Malformed => MALFORMED_TAG,
+            TokenKind::SystemVariable => return self.hash.mix(LITERAL_TAG - 1),
+            _ => return self.hash.mix(LITERAL_TAG - 2),
+        };
+        self.hash.mix_bytes(self.text, token.start, token.end, tag);
+    }
+
+    /// Keeps count of the rows; true if the token is dealt with.
+    fn row_token(&mut self, token: Token) -> bool {
+        match (self.rows, token.kind) {
+            (Rows::Announced, TokenKind::Punctuation(b'(')) => {
+                self.punctuation(b'(');
+                self.rows = Rows::First { base: self.hash, depth: 1 };
+                true
+            }
+            (Rows::Between { base, last }, TokenKind::Punctuation(b',')) => {
+                self.rows = Rows::Comma { base, last };
+                true
+            }
+            (Rows::Comma { base, last }, TokenKind::Punctuation(b'(')) => {
+                let before = self.hash;
+                self.hash = base;
+                self.list = List::Open;
+                self.rows = Rows::Later { base, last, before, depth: 1, plain: true };
+                true
+            }
+            (Rows::First { .. } | Rows::Later { .. }, TokenKind::Punctuation(b')')) => self.close(),
+            (Rows::First { depth, .. } | Rows::Later { depth, .. }, TokenKind::Punctuation(b'(')) => {
+                self.set_depth(depth + 1);
+                false
+            }
+            (Rows::First { .. }, _) => false,
+            (Rows::Later { .. }, kind) => {
+                self.note_plain(kind, token);
+                false
+            }
+            _ => {
+                self.leave_rows();
+                false
+            }
+        }
+    }
+
+    fn set_depth(&mut self, new: usize) {
+        match &mut self.rows {
+            Rows::First { depth, .. } => *depth = new,
+            Rows::Later { depth, plain, .. } => {
+                *depth = new;
+                *plain = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// NULL and DEFAULT come and go from row to row like values; nothing else may.
+    fn note_plain(&mut self, kind: TokenKind, token: Token) {
+        let is_plain = match kind {
+            TokenKind::Punctuation(byte) => matches!(byte, b',' | b'-' | b'+'),
+            TokenKind::Word => {
+                let word = &self.text[token.start..token.end];
+                word.eq_ignore_ascii_case(b"null") || word.eq_ignore_ascii_case(b"default")
+            }
+            kind => kind.is_literal(),
+        };
+        if let Rows::Later { plain, .. } = &mut self.rows {
+            *plain &= is_plain;
+        }
+    }
+
+    /// A `)` inside the rows.
+    fn close(&mut self) -> bool {
+        let rows = self.rows;
+        match rows {
+            Rows::First { base, depth: 1 } => {
+                self.punctuation(b')');
+                self.rows = Rows::Between { base, last: self.hash };
+            }
+            Rows::Later { base, last, before, depth: 1, plain } => {
+                self.punctuation(b')');
+                let row = self.hash;
+                self.hash = before;
+                if !plain && row != last {
+                    self.mix_row(row);
+                }
+                self.rows = Rows::Between { base, last: if plain { last } else { row } };
+            }
+            Rows::First { depth, .. } | Rows::Later { depth, .. } => {
+                self.set_depth(depth - 1);
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The rows have ended; what was held back or set aside joins the hash.
+    fn leave_rows(&mut self) {
+        match self.rows {
+            Rows::Comma { .. } => self.punctuation(b','),
+            Rows::Later { before, .. } => {
+                let row = self.hash;
+                self.hash = before;
+                self.mix_row(row);
+            }
+            _ => {}
+        }
+        self.rows = Rows::Outside;
+    }
+
+    fn mix_row(&mut self, row: Hash) {
+        self.hash.mix(row.high);
+        self.hash.mix(row.low);
+    }
+
+    fn finish(mut self) -> Fingerprint {
+        self.leave_list();
+        self.leave_rows();
+        self.hash.finish()
+    }
+}
+
+/// The kinds of literals, numbered.
+const fn literal_number(kind: TokenKind) -> u64 {
+    match kind {
+        TokenKind::Integer => 1,
+        TokenKind::Decimal => 2,
+        TokenKind::Float => 3,
+        TokenKind::Hex => 4,
+        TokenKind::Bit => 5,
+        TokenKind::String => 6,
+        TokenKind::National => 7,
+        TokenKind::Null => 8,
+        _ => 9,
+    }
+}

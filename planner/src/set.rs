@@ -1,0 +1,258 @@
+//! SET in all its forms: variables, user variables, NAMES, TRANSACTION, ROLE, PASSWORD, STATEMENT.
+//!
+//! Sources: MySQL manual "SET Syntax for Variable Assignment", "SET TRANSACTION Statement"; MariaDB manual
+//! "SET STATEMENT".
+
+use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
+use crate::analyze;
+use crate::draft::Context;
+use crate::facts::gather;
+use crate::phrase::Phrase;
+use crate::reading::ServerKind;
+use crate::token::TokenKind;
+
+/// Which copy of a variable an assignment changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// No scope was written.
+    Implied,
+    /// No scope was written, but `@@` was.
+    ImpliedSystem,
+    Session,
+    Global,
+}
+
+pub(crate) fn set(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    match phrase.capitals(1).as_str() {
+        "STATEMENT" if context.reading.server == ServerKind::MariaDb => set_statement(phrase, context),
+        "PASSWORD" => committing(),
+        "DEFAULT" if phrase.is(2, "ROLE") => committing(),
+        "ROLE" if !is_assignment(phrase, 2) => Statement::new(StatementKind::Set, Access::Writer).with(Effect::SetRole),
+        "RESOURCE" => bound("resource group"),
+        "SESSION" if phrase.is(2, "AUTHORIZATION") => {
+            let mut statement = bound("session authorization");
+            statement.becomes_unknown();
+            statement
+        }
+        _ => assignments(phrase, context),
+    }
+}
+
+fn committing() -> Statement {
+    Statement::new(StatementKind::Set, Access::Write).with(Effect::ImplicitCommit)
+}
+
+fn bound(what: &'static str) -> Statement {
+    Statement::new(StatementKind::Set, Access::Writer).with(Effect::SessionBound { what })
+}
+
+fn is_assignment(phrase: Phrase<'_>, at: usize) -> bool {
+    phrase.is_punctuation(at, b'=') || phrase.kind(at) == Some(TokenKind::Assign)
+}
+
+/// MariaDB's SET STATEMENT a=1, b=2 FOR statement: the statement alone sees the values.
+fn set_statement(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let Some(verb) = phrase.find("FOR") else { return Statement::opaque() };
+    let mut statement = analyze::statement(phrase.from(verb + 1), context);
+    gather(&mut statement, phrase.slice(2, verb), context);
+    statement
+}
+
+/// The comma-separated assignments of an ordinary SET. A scope word holds for its own item only.
+fn assignments(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let mut statement = Statement::new(StatementKind::Set, Access::Session);
+    let mut transaction = None;
+    for item in phrase.from(1).items() {
+        // `SET TRANSACTION ISOLATION LEVEL ..., READ ONLY` has a comma of its own.
+        match transaction.or_else(|| transaction_scope(item)) {
+            Some(scope) => {
+                transaction = Some(scope);
+                set_transaction(&mut statement, item, scope, context);
+            }
+            None => assignment(&mut statement, item, context),
+        }
+    }
+    statement
+}
+
+fn transaction_scope(item: Phrase<'_>) -> Option<Scope> {
+    let (scope, at) = scope(item);
+    (item.is(at, "TRANSACTION") && !is_assignment(item, at + 1)).then_some(scope)
+}
+
+fn set_transaction(statement: &mut Statement, item: Phrase<'_>, scope: Scope, context: &Context<'_>) {
+    let [isolation, read_only] = transaction_variables(context);
+    let name = if item.contains("ISOLATION") {
+        isolation
+    } else if item.contains("READ") {
+        read_only
+    } else {
+        return statement.becomes_unknown();
+    };
+    store(statement, name.to_owned(), scope, false);
+    if scope == Scope::Implied {
+        statement.effects.retain(|e| !matches!(e, Effect::SetSessionVar { name: n, .. } if n == name));
+        one_shot(statement, name.to_owned());
+    }
+}
+
+/// What the server calls the variables behind SET TRANSACTION. MySQL 8.0.3 and MariaDB 11.1.1 renamed them.
+fn transaction_variables(context: &Context<'_>) -> [&'static str; 2] {
+    let renamed = match context.reading.server {
+        ServerKind::MySql => 80_003,
+        ServerKind::MariaDb => 110_101,
+    };
+    if context.reading.version >= renamed {
+        ["transaction_isolation", "transaction_read_only"]
+    } else {
+        ["tx_isolation", "tx_read_only"]
+    }
+}
+
+fn assignment(statement: &mut Statement, item: Phrase<'_>, context: &Context<'_>) {
+    if item.is(0, "NAMES") && !is_assignment(item, 1) {
+        return set_names(statement, item);
+    }
+    let charset = if item.is(0, "CHARSET") { Some(1) } else { item.are(0, &["CHARACTER", "SET"]).then_some(2) };
+    if let Some(value) = charset.filter(|&at| !is_assignment(item, at)) {
+        return set_character_set(statement, item.is(value, "DEFAULT"));
+    }
+    if let Some(name) = item.user_variable(0) {
+        return user_variable(statement, item, name, context);
+    }
+    let (scope, at) = scope(item);
+    match item.qualified_name(at) {
+        Some((name, next)) if is_assignment(item, next) => {
+            let value = item.from(next + 1);
+            store(statement, name, scope, value.len() == 1 && value.is(0, "DEFAULT"));
+            value_facts(statement, value, context);
+        }
+        _ => statement.becomes_unknown(),
+    }
+}
+
+/// The scope words, or `@@` with its scope, before a variable's name; and where the name begins.
+fn scope(item: Phrase<'_>) -> (Scope, usize) {
+    let of_word = |at| match item.capitals(at).as_str() {
+        "GLOBAL" | "PERSIST" | "PERSIST_ONLY" => Some(Scope::Global),
+        "SESSION" | "LOCAL" => Some(Scope::Session),
+        _ => None,
+    };
+    if item.kind(0) == Some(TokenKind::SystemVariable) {
+        return match of_word(1) {
+            Some(scope) if item.is_punctuation(2, b'.') => (scope, 3),
+            _ => (Scope::ImpliedSystem, 1),
+        };
+    }
+    match of_word(0) {
+        Some(scope) if !is_assignment(item, 1) => (scope, 1),
+        _ => (Scope::Implied, 0),
+    }
+}
+
+/// Notes the assignment of a system variable.
+fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool) {
+    if scope == Scope::Global {
+        statement.raise(Access::Write);
+        return statement.add(Effect::SetGlobalVar { name });
+    }
+    match name.as_str() {
+        "insert_id" | "rand_seed1" | "rand_seed2" | "gtid_next" | "gtid_seq_no" => one_shot(statement, name),
+        "last_insert_id" | "identity" => {
+            one_shot(statement, name);
+            statement.add(Effect::MayChangeLastInsertId);
+        }
+        // `SET @@tx_isolation = ...` without a scope holds for the next transaction only.
+        "tx_isolation" | "tx_read_only" | "transaction_isolation" | "transaction_read_only"
+            if scope == Scope::ImpliedSystem =>
+        {
+            one_shot(statement, name);
+        }
+        "profiling" => {
+            statement.raise(Access::Writer);
+            statement.add(Effect::SetSessionVar { name, to_default });
+            statement.add(Effect::SessionBound { what: "profiling" });
+        }
+        _ => statement.add(Effect::SetSessionVar { name, to_default }),
+    }
+}
+
+fn one_shot(statement: &mut Statement, name: String) {
+    // The next statement has to run on the same connection, which only the writer's can always do.
+    statement.raise(Access::Writer);
+    statement.add(Effect::OneShotVar { name });
+}
+
+fn set_names(statement: &mut Statement, item: Phrase<'_>) {
+    let to_default = item.is(1, "DEFAULT");
+    for name in ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"] {
+        statement.add(Effect::SetSessionVar { name: name.to_owned(), to_default });
+    }
+}
+
+/// SET CHARACTER SET takes the connection's set and collation from the schema's.
+fn set_character_set(statement: &mut Statement, to_default: bool) {
+    for name in ["character_set_client", "character_set_results"] {
+        statement.add(Effect::SetSessionVar { name: name.to_owned(), to_default });
+    }
+    for name in ["character_set_connection", "collation_connection"] {
+        statement.add(Effect::SetSessionVar { name: name.to_owned(), to_default: false });
+    }
+}
+
+fn user_variable(statement: &mut Statement, item: Phrase<'_>, name: String, context: &Context<'_>) {
+    if !is_assignment(item, 1) {
+        return statement.becomes_unknown();
+    }
+    let value = item.from(2);
+    if is_constant(value) && is_plain_name(item) {
+        return statement.add(Effect::UserVarLiteral { name, value: value.text().to_vec() });
+    }
+    statement.raise(Access::Writer);
+    statement.add(Effect::UserVarComputed { name });
+    value_facts(statement, value, context);
+}
+
+/// Names beyond ASCII compare by a collation (`@a` is `@ä`), and escapes would have to be undone.
+fn is_plain_name(item: Phrase<'_>) -> bool {
+    item.bytes(0).is_ascii() && !item.bytes(0).contains(&b'\\')
+}
+
+/// A literal that means the same wherever it is replayed: with a sign, an introducer, or in pieces.
+fn is_constant(value: Phrase<'_>) -> bool {
+    let signs = (0..value.len()).take_while(|&at| value.is_punctuation(at, b'-') || value.is_punctuation(at, b'+'));
+    let signs = signs.count();
+    let rest = value.from(signs);
+    match rest.kind(0) {
+        // Only an introducer may stand before its string; anything else is an operation.
+        Some(TokenKind::Word) if rest.len() == 1 => signs == 0 && rest.is_any(0, &["NULL", "TRUE", "FALSE"]),
+        Some(TokenKind::Word) => {
+            let introduced = rest.bytes(0).starts_with(b"_")
+                && matches!(rest.kind(1), Some(TokenKind::String | TokenKind::Hex | TokenKind::Bit));
+            signs == 0 && rest.len() == 2 && introduced
+        }
+        Some(TokenKind::String | TokenKind::National) => {
+            signs == 0 && (1..rest.len()).all(|at| rest.kind(at) == Some(TokenKind::String))
+        }
+        Some(TokenKind::Integer | TokenKind::Decimal | TokenKind::Float) => rest.len() == 1 && signs <= 1,
+        Some(TokenKind::Hex | TokenKind::Bit | TokenKind::Null) => rest.len() == 1 && signs == 0,
+        _ => false,
+    }
+}
+
+/// What the value's expression touches. A subquery reads data in the middle of a change of the session.
+fn value_facts(statement: &mut Statement, value: Phrase<'_>, context: &Context<'_>) {
+    gather(statement, value, context);
+    if value.contains("SELECT") || value.contains("TABLE") {
+        statement.raise(Access::Write);
+    }
+    let by_connection = Reads::LAST_INSERT_ID
+        | Reads::FOUND_ROWS
+        | Reads::ROW_COUNT
+        | Reads::DIAGNOSTICS
+        | Reads::CONNECTION_ID
+        | Reads::CONNECTION_STATE;
+    if statement.reads.intersects(by_connection) {
+        statement.raise(Access::Writer);
+    }
+}

@@ -1,0 +1,90 @@
+//! Lock files, one for each listen address: SO_REUSEPORT would let a second process take half of the clients
+//! without a word.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::config::Config;
+
+/// Held for the life of the process; the kernel gives the locks up when it ends, however it ends.
+#[derive(Debug)]
+pub struct Locks {
+    _files: Vec<File>,
+}
+
+/// Why a lock can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The operator's fault; works once the other process is gone.
+    #[error("another pointsman is listening on {address} (it holds {path})")]
+    Held { address: String, path: String },
+    /// The operator's fault: a right or a directory lacks.
+    #[error("the lock file {path} can't be made: {error} (see proxy.state_dir)")]
+    Unusable { path: String, error: std::io::Error },
+}
+
+impl Locks {
+    /// Locks all listen addresses, or none.
+    pub fn take(config: &Config) -> Result<Self, LockError> {
+        let directory = config.proxy.state_dir.clone().unwrap_or_else(default_directory);
+        std::fs::create_dir_all(&directory).map_err(|e| unusable(&directory, e))?;
+        let listen = &config.listen;
+        let mut addresses: Vec<String> = listen.mysql.iter().map(ToString::to_string).collect();
+        addresses.extend(listen.admin.as_ref().map(ToString::to_string));
+        addresses.extend(listen.http.as_ref().map(ToString::to_string));
+        let files: Result<_, _> = addresses.iter().map(|a| lock(&directory, a)).collect();
+        Ok(Self { _files: files? })
+    }
+}
+
+/// Where systemd or the login session says; else a directory of this user's under the temporary one.
+fn default_directory() -> PathBuf {
+    let of = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(directory) = of("RUNTIME_DIRECTORY") {
+        return directory;
+    }
+    let user = rustix::process::geteuid().as_raw();
+    of("XDG_RUNTIME_DIR")
+        .map_or_else(|| std::env::temp_dir().join(format!("pointsman-{user}")), |d| d.join("pointsman"))
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> LockError {
+    LockError::Unusable { path: path.display().to_string(), error }
+}
+
+fn lock(directory: &Path, address: &str) -> Result<File, LockError> {
+    let name: String = address.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect();
+    let path = directory.join(format!("{name}.lock"));
+    let open = File::options().create(true).truncate(false).write(true).open(&path);
+    let mut file = open.map_err(|e| unusable(&path, e))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            return Err(LockError::Held { address: address.to_owned(), path: path.display().to_string() });
+        }
+        Err(e) => return Err(unusable(&path, e.into())),
+    }
+    // The number is for people; only the lock itself counts.
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(|e| unusable(&path, e))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_gone() {
+        let directory = std::env::temp_dir().join(format!("pointsman-lock-test-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let first = lock(&directory, "127.0.0.1:6033").unwrap();
+        assert!(matches!(lock(&directory, "127.0.0.1:6033"), Err(LockError::Held { .. })));
+        assert!(lock(&directory, "unix:/run/x.sock").is_ok());
+        drop(first);
+        assert!(lock(&directory, "127.0.0.1:6033").is_ok());
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! One core of the data path: everything that its sessions share, touched by one thread only.
+
+pub mod alarm;
+pub mod buffers;
+pub mod shared;
+
+use crate::backend::pool::Pools;
+use crate::session::vars::Interner;
+use alarm::{CoarseClock, SessionCell, SessionCells};
+use buffers::BufPool;
+use pointsman_planner::Analysis;
+use pointsman_planner::cache::AnalysisCache;
+use pointsman_planner::reading::Reading;
+use shared::Shared;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub struct Core {
+    pub index: usize,
+    pub shared: Arc<Shared>,
+    pub clock: CoarseClock,
+    pub cells: SessionCells,
+    pub buffers: BufPool,
+    pub interner: Interner,
+    pub pools: Pools,
+    plans: RefCell<AnalysisCache>,
+    random: Cell<u64>,
+    shutting_down: Cell<bool>,
+}
+
+impl Core {
+    #[must_use]
+    pub fn new(index: usize, shared: Arc<Shared>) -> Rc<Self> {
+        Rc::new(Self {
+            index,
+            clock: CoarseClock::default(),
+            cells: SessionCells::default(),
+            buffers: BufPool::default(),
+            interner: Interner::default(),
+            pools: Pools::default(),
+            plans: RefCell::new(AnalysisCache::default()),
+            random: Cell::new(rand::random::<u64>() | 1),
+            shutting_down: Cell::new(false),
+            shared,
+        })
+    }
+
+    /// The analysis of a statement, from the cache where it was seen before.
+    pub fn analyze(&self, text: &[u8], reading: &Reading) -> Rc<Analysis> {
+        self.plans.borrow_mut().get_or_analyze(text, reading, &self.shared.routines)
+    }
+
+    /// A cheap random number (xorshift64*), for choices that only need to be spread.
+    pub fn random(&self) -> u64 {
+        let mut x = self.random.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random.set(x);
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn shut_down(&self) {
+        self.shutting_down.set(true);
+    }
+
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down.get()
+    }
+
+    /// Whether a waiting session has something better to do than wait.
+    #[must_use]
+    pub fn alarm_due(&self, cell: &SessionCell) -> bool {
+        self.clock.now_ms() >= cell.deadline() || cell.handle.is_killed() || self.is_shutting_down()
+    }
+
+    /// One tick: time goes on, sessions whose time has come are woken.
+    pub fn tick(&self, now_ms: u64) {
+        self.clock.set(now_ms);
+        self.cells.tick(now_ms, self.is_shutting_down());
+    }
+}

@@ -1,0 +1,208 @@
+//! The only place that chooses words a client will see: codes and SQLSTATEs are MySQL's, texts say what to do.
+
+use pointsman_protocol::reply::ErrPacket;
+use std::borrow::Cow;
+
+/// An error for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code} ({}): {message}", String::from_utf8_lossy(sqlstate))]
+pub struct ClientError {
+    pub code: u16,
+    pub sqlstate: [u8; 5],
+    pub message: Cow<'static, str>,
+}
+
+impl ClientError {
+    fn new(code: u16, sqlstate: &[u8; 5], message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, sqlstate: *sqlstate, message: message.into() }
+    }
+
+    /// Appends it as an ERR payload.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        ErrPacket { code: self.code, sqlstate: self.sqlstate, message: self.message.as_bytes() }.put(out);
+    }
+
+    /// ER_CON_COUNT_ERROR.
+    #[must_use]
+    pub fn too_many_clients() -> Self {
+        Self::new(1040, b"08004", "Too many connections (limit listen.max_client_connections)")
+    }
+
+    /// ER_CON_COUNT_ERROR, from the pool.
+    #[must_use]
+    pub fn pool_timeout(server: &str, waited_ms: u64) -> Self {
+        let text = format!(
+            "Too many connections: none to server {server} came free within {waited_ms} ms \
+             (limits pool.max_connections_per_server, pool.max_connections_per_user, pool.wait_timeout_ms)"
+        );
+        Self::new(1040, b"08004", text)
+    }
+
+    /// ER_UNKNOWN_COM_ERROR.
+    #[must_use]
+    pub fn unknown_command() -> Self {
+        Self::new(1047, b"08S01", "Unknown command")
+    }
+
+    /// ER_NOT_SUPPORTED_YET.
+    #[must_use]
+    pub fn not_supported(what: &str) -> Self {
+        Self::new(1235, b"42000", format!("This proxy doesn't support '{what}'; connect to the server itself for it"))
+    }
+
+    /// ER_NO_SUCH_THREAD.
+    #[must_use]
+    pub fn no_such_thread(id: u64) -> Self {
+        Self::new(1094, b"HY000", format!("Unknown thread id: {id}"))
+    }
+
+    /// ER_KILL_DENIED_ERROR.
+    #[must_use]
+    pub fn kill_denied(id: u64) -> Self {
+        Self::new(1095, b"HY000", format!("You are not owner of thread {id}"))
+    }
+
+    /// ER_QUERY_INTERRUPTED.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self::new(1317, b"70100", "Query execution was interrupted")
+    }
+
+    /// ER_CONNECTION_KILLED (MariaDB 1927).
+    #[must_use]
+    pub fn killed() -> Self {
+        Self::new(1927, b"70100", "Connection was killed")
+    }
+
+    /// ER_OPTION_PREVENTS_STATEMENT, as a server says it that is read-only: no writer is confirmed.
+    #[must_use]
+    pub fn no_writer(shard: &str, waited_ms: u64) -> Self {
+        let text = format!(
+            "Shard '{shard}' has no confirmed writer (waited {waited_ms} ms); nothing was executed. \
+             Exactly one master must have read_only=0: see the proxy's log and /readyz"
+        );
+        Self::new(1290, b"HY000", text)
+    }
+
+    /// ER_SERVER_SHUTDOWN: the writer of an open transaction is no longer the writer.
+    #[must_use]
+    pub fn writer_changed(shard: &str) -> Self {
+        let text = format!(
+            "The writer of shard '{shard}' changed during the transaction, which is rolled back; start it again"
+        );
+        Self::new(1053, b"08S01", text)
+    }
+
+    /// CR_SERVER_LOST, with what the client needs to know: whether a retry is safe.
+    #[must_use]
+    pub fn server_lost(server: &str, may_have_run: bool) -> Self {
+        let text = if may_have_run {
+            format!("Lost connection to MySQL server {server} during query; the statement may have been executed")
+        } else {
+            format!("Lost connection to MySQL server {server}; the statement was not executed, it is safe to repeat it")
+        };
+        Self::new(2013, b"HY000", text)
+    }
+
+    /// The lost connection carried session state that no other has.
+    #[must_use]
+    pub fn state_lost(server: &str, what: &str) -> Self {
+        let text = format!("Lost connection to MySQL server {server} and with it {what} of this session");
+        Self::new(2013, b"HY000", text)
+    }
+
+    /// CR_CONN_HOST_ERROR.
+    #[must_use]
+    pub fn unreachable(server: &str, why: &str) -> Self {
+        Self::new(2003, b"HY000", format!("Can't connect to MySQL server {server}: {why}; nothing was executed"))
+    }
+
+    /// No server of the shard may take the read.
+    #[must_use]
+    pub fn no_reader(shard: &str, waited_ms: u64) -> Self {
+        let text = format!(
+            "No server of shard '{shard}' can take reads: replicas are down or too far behind and the writer \
+             has no room (waited {waited_ms} ms; limits max_lag_ms, spill_limit, pool.wait_timeout_ms)"
+        );
+        Self::new(1040, b"08004", text)
+    }
+
+    /// ER_NET_PACKET_TOO_LARGE.
+    #[must_use]
+    pub fn packet_too_large(limit: usize) -> Self {
+        let text = format!("Got a packet bigger than 'max_allowed_packet' bytes (session.max_allowed_packet = {limit})");
+        Self::new(1153, b"08S01", text)
+    }
+
+    /// ER_NET_PACKETS_OUT_OF_ORDER.
+    #[must_use]
+    pub fn out_of_order() -> Self {
+        Self::new(1156, b"08S01", "Got packets out of order")
+    }
+
+    /// ER_MALFORMED_PACKET.
+    #[must_use]
+    pub fn malformed() -> Self {
+        Self::new(1835, b"HY000", "Malformed communication packet.")
+    }
+
+    /// ER_UNKNOWN_STMT_HANDLER.
+    #[must_use]
+    pub fn unknown_statement(id: u32, command: &str) -> Self {
+        Self::new(1243, b"HY000", format!("Unknown prepared statement handler ({id}) given to {command}"))
+    }
+
+    /// ER_MAX_PREPARED_STMT_COUNT_REACHED.
+    #[must_use]
+    pub fn too_many_statements(limit: usize) -> Self {
+        let text = format!(
+            "Can't create more than max_prepared_stmt_count statements (current value: {limit}; \
+             limit session.max_prepared_statements)"
+        );
+        Self::new(1461, b"42000", text)
+    }
+
+    /// ER_DATA_TOO_LONG-like: COM_STMT_SEND_LONG_DATA beyond what the proxy keeps.
+    #[must_use]
+    pub fn long_data_too_large(limit: usize) -> Self {
+        let text = format!("Parameter of prepared statement longer than session.max_long_data ({limit} bytes)");
+        Self::new(1301, b"HY000", text)
+    }
+
+    /// ER_CLIENT_INTERACTION_TIMEOUT (4031).
+    #[must_use]
+    pub fn idle_timeout() -> Self {
+        Self::new(4031, b"HY000", "The client was disconnected because of inactivity (client_idle_timeout_s or wait_timeout)")
+    }
+
+    /// ER_CLIENT_INTERACTION_TIMEOUT for a transaction left open.
+    #[must_use]
+    pub fn idle_transaction() -> Self {
+        Self::new(4031, b"HY000", "The transaction was idle for longer than idle_transaction_timeout_ms and was rolled back")
+    }
+
+    /// ER_SERVER_SHUTDOWN.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        Self::new(1053, b"08S01", "Server shutdown in progress")
+    }
+
+    /// A server answered something that is not the protocol.
+    #[must_use]
+    pub fn bad_backend(server: &str) -> Self {
+        Self::new(2027, b"HY000", format!("Malformed packet from MySQL server {server}"))
+    }
+
+    /// A server refused, in its own words.
+    #[must_use]
+    pub fn from_server(code: u16, sqlstate: [u8; 5], message: &[u8]) -> Self {
+        Self { code, sqlstate, message: String::from_utf8_lossy(message).into_owned().into() }
+    }
+
+    /// A backend refused the proxy's login for this account.
+    #[must_use]
+    pub fn backend_login(server: &str, code: u16, message: &str) -> Self {
+        let text = format!("MySQL server {server} refused the login of this account: {message} ({code})");
+        Self::new(if code == 1040 { 1040 } else { 1045 }, b"28000", text)
+    }
+}

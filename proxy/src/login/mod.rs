@@ -1,0 +1,36 @@
+//! Connection establishment: clients verified against the account list, connections opened at servers.
+
+pub mod accounts;
+pub mod backend;
+pub mod client;
+mod failures;
+mod hosts;
+mod rsa_key;
+mod throttle;
+mod verify;
+
+pub use accounts::{Account, AccountSlot, AccountSpec, Accounts};
+pub use failures::host_not_allowed;
+pub use hosts::{HostPattern, Peer};
+pub use rsa_key::RsaKeySource;
+pub use throttle::Throttle;
+
+use pointsman_protocol::auth::Nonces;
+use rand::RngExt as _;
+
+/// Salts for one exchange: printable-range bytes without NUL and `$`, as MySQL's own
+/// (generate_user_salt): clients treat them as C strings.
+fn fresh_nonces() -> Nonces {
+    Nonces { greeted: salt(), switched: salt(), ed25519: salt() }
+}
+
+fn salt<const N: usize>() -> [u8; N] {
+    let mut rng = rand::rng();
+    std::array::from_fn(|_| match rng.random_range(1..=126u8) {
+        b'$' => 127,
+        byte => byte,
+    })
+}
+
+#[cfg(test)]
+mod tests;

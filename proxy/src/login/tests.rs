@@ -1,0 +1,184 @@
+//! Our backend login against our client login, over loopback.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::auth::{AccountSecret, Password, Plugin, Secret};
+use pointsman_protocol::frame::put_packet;
+use pointsman_protocol::handshake::Failure;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use super::backend::{BackendAddress, BackendLogin, BackendReady, BackendTarget, Compression, ConnectError, connect};
+use super::client::{ClientLogin, ClientLoginSettings, LoginEnd, LoginShared, accept};
+use super::{AccountSpec, Accounts, RsaKeySource};
+use crate::net::Socket;
+use crate::net::tls::BackendTls;
+
+const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
+
+fn spec(name: &str, secrets: Vec<AccountSecret>) -> AccountSpec {
+    AccountSpec {
+        name: name.into(),
+        secrets,
+        hosts: vec![],
+        require_tls: false,
+        max_connections: None,
+        backend_user: None,
+        backend_password: None,
+        default_schema: None,
+    }
+}
+
+fn password(text: &str) -> AccountSecret {
+    AccountSecret::Password(Password::new(text))
+}
+
+/// `SELECT PASSWORD('password')`.
+fn native_hash() -> AccountSecret {
+    AccountSecret::from_hash("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19").unwrap()
+}
+
+fn shared(specs: Vec<AccountSpec>) -> Arc<LoginShared> {
+    Arc::new(LoginShared::new(Arc::new(Accounts::new(specs, None)), None, RsaKeySource::generated()))
+}
+
+fn settings(plugin: Plugin) -> ClientLoginSettings {
+    ClientLoginSettings {
+        server_version: "8.4.0-test".into(),
+        capabilities: Capabilities::from_bits_truncate(0x01ff_ffff) - Capabilities::COMPRESS - Capabilities::SSL,
+        auth_plugin: plugin,
+        charset: 45,
+        status: 2,
+        deadline: Duration::from_secs(5),
+        proxy_networks: vec![],
+    }
+}
+
+fn login_as(user: &str, pw: &str) -> BackendLogin {
+    BackendLogin {
+        user: user.into(),
+        secret: Secret::Password(Password::new(pw)),
+        schema: Some("shop".into()),
+        charset: 45,
+        capabilities: Capabilities::FOUND_ROWS,
+        attributes: vec![],
+    }
+}
+
+type Ends = (Result<ClientLogin, LoginEnd>, Result<BackendReady, ConnectError>);
+
+/// One login; the server's side sends the OK.
+async fn meet(shared: &LoginShared, plugin: Plugin, login: &BackendLogin) -> Ends {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = BackendTarget {
+        address: BackendAddress::Tcp(listener.local_addr().unwrap()),
+        host: "127.0.0.1".into(),
+        tls: BackendTls::disabled(),
+        compression: Compression::None,
+        connect_timeout: Duration::from_secs(5),
+    };
+    let settings = settings(plugin);
+    let server = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut login = accept(Socket::Tcp(tcp), 77, &settings, shared).await?;
+        let mut wire = vec![];
+        put_packet(&mut wire, login.next_sequence, &OK);
+        login.stream.write_all(&wire).await.unwrap();
+        Ok(login)
+    };
+    tokio::join!(server, connect(&target, login))
+}
+
+#[tokio::test]
+async fn right_passwords_get_in() {
+    let shared = shared(vec![
+        spec("clear", vec![password("old"), password("password")]),
+        spec("native", vec![native_hash()]),
+        spec("empty", vec![password("")]),
+    ]);
+    for plugin in [Plugin::Native, Plugin::CachingSha2] {
+        for (user, pw) in [("clear", "password"), ("clear", "old"), ("native", "password"), ("empty", "")] {
+            let (client, backend) = meet(&shared, plugin, &login_as(user, pw)).await;
+            let (client, backend) = (client.unwrap(), backend.unwrap());
+            assert_eq!(client.account.name(), user);
+            assert_eq!(client.schema.as_deref(), Some("shop"));
+            assert_eq!((backend.thread_id, backend.status), (77, 2));
+            assert!(client.capabilities.contains(Capabilities::FOUND_ROWS | Capabilities::SESSION_TRACK));
+            assert_eq!(client.capabilities, backend.capabilities);
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_passwords_and_unknown_users_get_mysqls_error() {
+    let shared = shared(vec![spec("clear", vec![password("password")]), spec("native", vec![native_hash()])]);
+    for plugin in [Plugin::Native, Plugin::CachingSha2] {
+        for (user, pw, using) in
+            [("clear", "x", "YES"), ("native", "x", "YES"), ("nobody", "x", "YES"), ("clear", "", "NO")]
+        {
+            let (client, backend) = meet(&shared, plugin, &login_as(user, pw)).await;
+            assert!(matches!(client, Err(LoginEnd::Refused(_))));
+            let Err(ConnectError::Refused(failure)) = backend else { panic!("{backend:?}") };
+            let message = format!("Access denied for user '{user}'@'127.0.0.1' (using password: {using})");
+            assert_eq!(failure, Failure::new(1045, *b"28000", message));
+        }
+    }
+}
+
+#[tokio::test]
+async fn account_rules_hold() {
+    let hosts = vec!["10.%".parse().unwrap()];
+    let elsewhere = AccountSpec { hosts, ..spec("elsewhere", vec![password("pw")]) };
+    let tls = AccountSpec { require_tls: true, ..spec("tls", vec![password("pw")]) };
+    let one = AccountSpec { max_connections: Some(1), ..spec("one", vec![password("pw")]) };
+    let shared = shared(vec![elsewhere, tls, one]);
+    let code = |ends: Ends| match ends.1 {
+        Err(ConnectError::Refused(failure)) => failure.code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(meet(&shared, Plugin::Native, &login_as("elsewhere", "pw")).await), 1045);
+    assert_eq!(code(meet(&shared, Plugin::Native, &login_as("tls", "pw")).await), 3159);
+    assert_eq!(code(meet(&shared, Plugin::Native, &login_as("tls", "no")).await), 1045);
+    let first = meet(&shared, Plugin::Native, &login_as("one", "pw")).await.0.unwrap();
+    assert_eq!(code(meet(&shared, Plugin::Native, &login_as("one", "pw")).await), 1226);
+    drop(first);
+    assert!(meet(&shared, Plugin::Native, &login_as("one", "pw")).await.0.is_ok());
+}
+
+#[tokio::test]
+async fn silence_and_garbage_end_a_login() {
+    let shared = shared(vec![spec("app", vec![password("pw")])]);
+    let impatient = ClientLoginSettings { deadline: Duration::from_millis(50), ..settings(Plugin::Native) };
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let end = accept(Socket::Unix(ours), 1, &impatient, &shared).await;
+    assert!(matches!(end, Err(LoginEnd::TimedOut)));
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[4, 0, 0, 1, 0, 0, 0, 0], &[1, 0, 0, 9, 0]] {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(garbage).await.unwrap();
+        let end = accept(Socket::Unix(ours), 1, &settings(Plugin::Native), &shared).await;
+        assert!(matches!(end, Err(LoginEnd::BadHandshake(_))), "{end:?}");
+    }
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    drop(theirs);
+    let end = accept(Socket::Unix(ours), 1, &settings(Plugin::Native), &shared).await;
+    assert!(matches!(end, Err(LoginEnd::Closed | LoginEnd::Io(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_dead_address_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    assert!(TcpStream::connect(address).await.is_err());
+    let target = BackendTarget {
+        address: BackendAddress::Tcp(address),
+        host: "127.0.0.1".into(),
+        tls: BackendTls::disabled(),
+        compression: Compression::None,
+        connect_timeout: Duration::from_secs(1),
+    };
+    let end = connect(&target, &login_as("a", "b")).await;
+    assert!(matches!(end, Err(ConnectError::Unreachable(_))));
+}

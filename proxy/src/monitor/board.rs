@@ -1,0 +1,202 @@
+//! The latest views of one shard's servers, and what follows from them: each new view is judged at once, and the
+//! judgement published for the data path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman_shard_map::ServerId;
+use tracing::{info, warn};
+
+use super::freshness::Freshness;
+use super::lag::{self, LagRules, Measure, Pulse};
+use super::sight::{Reach, Sight, View};
+use super::writer::{self, NoWriter, WriterVerdict};
+use crate::config::Monitoring;
+use crate::servers::{Confirmation, Lag, Moment, Server, Shard, Verdict};
+
+/// Heartbeats that may be missed before a row counts as not renewed.
+const MISSED_PULSES: u32 = 3;
+
+/// Polls that may be missed before a sight of the writer says nothing of now.
+const MISSED_POLLS: u32 = 3;
+
+/// One shard under watch.
+#[derive(Debug)]
+pub struct Board {
+    shard: Arc<Shard>,
+    /// In the order of the shard's servers.
+    entries: Vec<Entry>,
+    pulse: Option<Pulse>,
+    writer: Option<ServerId>,
+    /// The reason that was logged last; None while there is a writer.
+    no_writer: Option<NoWriter>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    view: View,
+    freshness: Freshness,
+    measure: Option<Measure>,
+    lag: Option<Lag>,
+}
+
+impl Board {
+    #[must_use]
+    pub fn new(shard: Arc<Shard>) -> Self {
+        let entries = shard.servers.iter().map(|_| Entry::default()).collect();
+        Self { shard, entries, pulse: None, writer: None, no_writer: None }
+    }
+
+    /// A server has answered.
+    pub fn answered(&mut self, server: &Server, sight: Sight, config: &Monitoring) {
+        let Some(index) = self.index(server.id) else { return };
+        if self.entries[index].view.reach == Reach::Failed {
+            info!(shard = %self.shard.name, server = %server.addr, "server is up");
+        }
+        server.set_applied_gtid(sight.applied.clone());
+        self.entries[index].view = View { sight: Some(sight), reach: Reach::Answered };
+        self.judge_writer(config);
+        self.judge_reads(index, config);
+    }
+
+    /// A server has not answered, or with an error.
+    pub fn failed(&mut self, server: &Server, why: &str, config: &Monitoring) {
+        let Some(index) = self.index(server.id) else { return };
+        let entry = &mut self.entries[index];
+        if entry.view.reach != Reach::Failed {
+            warn!(shard = %self.shard.name, server = %server.addr, why, "server is down");
+        }
+        entry.view.reach = Reach::Failed;
+        self.judge_writer(config);
+        self.judge_reads(index, config);
+    }
+
+    /// Every server was asked at least once.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.entries.iter().all(|e| e.view.reach != Reach::Untried)
+    }
+
+    fn index(&self, server: ServerId) -> Option<usize> {
+        self.shard.servers.iter().position(|s| s.id == server)
+    }
+
+    fn judge_writer(&mut self, config: &Monitoring) {
+        let now = Moment::now();
+        let masters: Vec<(ServerId, &View)> =
+            self.shard.masters.iter().copied().zip(self.entries.iter().map(|e| &e.view)).collect();
+        match writer::decide(&masters, now, config.writer_confirm) {
+            WriterVerdict::Confirmed { writer, seen, until } => self.confirm(writer, seen, until),
+            WriterVerdict::None(why) => self.give_up_writer(why),
+        }
+        self.note_pulse(config);
+    }
+
+    fn confirm(&mut self, writer: ServerId, seen: Moment, until: Moment) {
+        let changed = self.writer != Some(writer);
+        if changed {
+            // Before the confirmation, so that nobody sees the new writer under the old epoch.
+            self.shard.bump_epoch();
+        }
+        match self.shard.confirm(writer, seen, until) {
+            Confirmation::Refused => return,
+            Confirmation::Renewed if !changed && self.no_writer.is_none() => return,
+            Confirmation::Renewed | Confirmation::New => {}
+        }
+        let logged_loss = self.no_writer.take().is_some();
+        if changed || logged_loss {
+            let addr = self.addr(writer);
+            let before = self.writer.map(|w| self.addr(w)).unwrap_or_default();
+            let epoch = self.shard.writer_epoch();
+            info!(shard = %self.shard.name, writer = %addr, %before, epoch, "writer confirmed");
+        }
+        self.writer = Some(writer);
+        self.shard.set_no_writer_reason(None);
+    }
+
+    fn give_up_writer(&mut self, why: NoWriter) {
+        self.shard.unconfirm();
+        self.shard.set_no_writer_reason(Some(why.explain()));
+        // At start nothing is known yet, which is no loss.
+        let starting = !self.is_complete() && matches!(why, NoWriter::NotSeen | NoWriter::PartnerPending);
+        if self.no_writer != Some(why) && !starting {
+            warn!(shard = %self.shard.name, why = why.explain(), "no confirmed writer: writes wait");
+            self.no_writer = Some(why);
+        }
+    }
+
+    fn addr(&self, server: ServerId) -> String {
+        self.index(server).map(|i| self.shard.servers[i].addr.to_string()).unwrap_or_default()
+    }
+
+    /// Keeps the newest pulse that the confirmed writer has shown.
+    fn note_pulse(&mut self, config: &Monitoring) {
+        let writer = self.shard.confirmed_writer().and_then(|w| self.index(w));
+        let sight = writer.and_then(|i| self.entries[i].view.sight.as_ref());
+        if let Some(sight) = sight {
+            self.pulse = lag::pulse_of(sight, &rules(config));
+        }
+    }
+
+    fn judge_reads(&mut self, index: usize, config: &Monitoring) {
+        let settings = self.shard.settings();
+        let server = &self.shard.servers[index];
+        let is_writer = self.shard.confirmed_writer() == Some(server.id);
+        let entry = &mut self.entries[index];
+        let sight = entry.view.sight.as_ref().filter(|_| entry.view.reach == Reach::Answered);
+        let judged = sight.map(|s| match is_writer {
+            true => (Lag::Known(Duration::ZERO), None),
+            false => {
+                let (lag, measure) = lag::lag_of(s, self.pulse, &rules(config));
+                (lag, Some(measure))
+            }
+        });
+        let before = entry.freshness;
+        entry.freshness = before.after(judged.map(|(lag, _)| lag), settings.max_lag, Moment::now());
+        let takes_reads = entry.freshness.takes_reads() && !is_writer;
+        let lag = judged.map_or(Lag::Unknown, |(lag, _)| lag);
+        let until = Moment::now().plus(config.poll * MISSED_POLLS + config.probe_timeout * 2);
+        let had_reads = server.takes_reads();
+        server.publish(Verdict { up: judged.is_some(), lag, takes_reads, until }, config.slow_start);
+        if takes_reads && !had_reads {
+            self.shard.announce_reads();
+        }
+        if !is_writer {
+            log_reads(&self.shard.name, server, entry, before, judged);
+        }
+    }
+}
+
+fn rules(config: &Monitoring) -> LagRules {
+    LagRules {
+        pulse_max_age: config.heartbeat_interval * MISSED_PULSES + config.poll,
+        sight_max_age: config.poll * MISSED_POLLS,
+    }
+}
+
+/// Says once each time a server begins or ceases to take reads, and by what its lag is measured.
+fn log_reads(
+    shard: &str,
+    server: &Server,
+    entry: &mut Entry,
+    before: Freshness,
+    judged: Option<(Lag, Option<Measure>)>,
+) {
+    let Some((lag, measure)) = judged else { return };
+    let (was, is) = (before.takes_reads(), entry.freshness.takes_reads());
+    let broken_anew = lag == Lag::Broken && entry.lag != Some(Lag::Broken);
+    if is && !was {
+        info!(shard, server = %server.addr, ?lag, "server takes reads");
+    } else if was && !is || broken_anew || before == Freshness::New && !is {
+        warn!(shard, server = %server.addr, ?lag, "server takes no reads");
+    }
+    entry.lag = Some(lag);
+    if measure == Some(Measure::Heartbeat) || lag != Lag::Broken {
+        if entry.measure.is_some() && entry.measure != measure
+            || entry.measure.is_none() && measure == Some(Measure::Status)
+        {
+            info!(shard, server = %server.addr, ?measure, "lag is now measured by this");
+        }
+        entry.measure = measure;
+    }
+}

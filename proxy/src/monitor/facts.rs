@@ -1,0 +1,134 @@
+//! Reads what a server is: version, limits, and the defaults that its sessions begin with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::control::{ControlConn, ControlError};
+use crate::monitor::statements;
+use crate::servers::{Moment, ServerInfo};
+
+/// utf8mb4_general_ci: what a server most likely means when it does not say.
+const FALLBACK_COLLATION: u16 = 45;
+
+/// Globals of which each new session gets a copy that applications notice. When one of them changes, connections
+/// opened before must not be used for sessions that begin after.
+pub const SESSION_DEFAULTS: &[&str] = &[
+    "auto_increment_increment",
+    "auto_increment_offset",
+    "autocommit",
+    "character_set_server",
+    "collation_server",
+    "completion_type",
+    "default_storage_engine",
+    "default_week_format",
+    "div_precision_increment",
+    "explicit_defaults_for_timestamp",
+    "foreign_key_checks",
+    "group_concat_max_len",
+    "init_connect",
+    "innodb_lock_wait_timeout",
+    "interactive_timeout",
+    "lc_time_names",
+    "lock_wait_timeout",
+    "max_allowed_packet",
+    "max_execution_time",
+    "max_join_size",
+    "max_statement_time",
+    "net_read_timeout",
+    "net_write_timeout",
+    "optimizer_switch",
+    "sql_auto_is_null",
+    "sql_big_selects",
+    "sql_mode",
+    "sql_safe_updates",
+    "sql_select_limit",
+    "time_zone",
+    "transaction_isolation",
+    "transaction_read_only",
+    "tx_isolation",
+    "tx_read_only",
+    "unique_checks",
+    "wait_timeout",
+];
+
+/// Further globals that the proxy or `check` needs.
+const OTHERS: &[&str] = &[
+    "binlog_format",
+    "gtid_mode",
+    "gtid_strict_mode",
+    "have_ssl",
+    "log_bin",
+    "log_slave_updates",
+    "log_replica_updates",
+    "lower_case_table_names",
+    "max_connections",
+    "max_prepared_stmt_count",
+    "read_only",
+    "server_id",
+    "server_uid",
+    "server_uuid",
+    "slave_net_timeout",
+    "replica_net_timeout",
+    "version",
+];
+
+/// A server's globals by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// What was read, and when the server was started.
+#[derive(Debug)]
+pub struct Facts {
+    pub info: ServerInfo,
+    pub started: Moment,
+    pub variables: Variables,
+}
+
+/// Asks for everything; three short statements.
+pub async fn read(conn: &mut ControlConn, timeout: Duration) -> Result<Facts, ControlError> {
+    let names: Vec<String> = SESSION_DEFAULTS.iter().chain(OTHERS).map(|n| format!("'{n}'")).collect();
+    let sql = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(","));
+    let variables: Variables = conn.query::<(String, String)>(&sql, timeout).await?.into_iter().collect();
+    let asked = Moment::now();
+    let uptime: Vec<(String, u64)> = conn.query("SHOW GLOBAL STATUS LIKE 'Uptime'", timeout).await?;
+    let uptime = Duration::from_secs(uptime.first().map_or(0, |(_, seconds)| *seconds));
+    // A server older than this machine's own boot can't be said apart from one as old.
+    let started = Moment::from_micros(asked.as_micros().saturating_sub(u64::try_from(uptime.as_micros()).unwrap_or(0)));
+    let (kind, number) = ServerInfo::parse_version(text(&variables, "version"));
+    let collation: Vec<Option<u16>> = conn.query(statements::default_collation(kind, number), timeout).await?;
+    let collation = collation.into_iter().flatten().next().unwrap_or(FALLBACK_COLLATION);
+    Ok(Facts { info: info(&variables, collation), started, variables })
+}
+
+fn text<'a>(variables: &'a Variables, name: &str) -> &'a str {
+    variables.get(name).map_or("", String::as_str)
+}
+
+fn number(variables: &Variables, name: &str) -> u32 {
+    text(variables, name).parse::<u64>().map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
+    let version = text(variables, "version").to_owned();
+    let (kind, version_number) = ServerInfo::parse_version(&version);
+    let uuid = variables.get("server_uuid").or_else(|| variables.get("server_uid"));
+    let defaults = SESSION_DEFAULTS.iter().filter_map(|n| variables.get_key_value(*n));
+    ServerInfo {
+        kind,
+        version,
+        version_number,
+        server_id: number(variables, "server_id"),
+        server_uuid: uuid.cloned(),
+        default_collation,
+        // MariaDB 12 has more values than ON and OFF; all but OFF refuse something.
+        read_only: !matches!(text(variables, "read_only"), "OFF" | "0" | ""),
+        gtid_mode: variables.get("gtid_mode").is_none_or(|mode| mode == "ON"),
+        max_connections: number(variables, "max_connections"),
+        max_prepared_stmt_count: number(variables, "max_prepared_stmt_count"),
+        wait_timeout: number(variables, "wait_timeout"),
+        interactive_timeout: number(variables, "interactive_timeout"),
+        max_allowed_packet: number(variables, "max_allowed_packet"),
+        lower_case_table_names: u8::try_from(number(variables, "lower_case_table_names")).unwrap_or(u8::MAX),
+        sql_mode: text(variables, "sql_mode").to_owned(),
+        session_defaults: defaults.map(|(k, v)| (k.clone(), v.clone())).collect(),
+    }
+}

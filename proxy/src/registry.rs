@@ -1,0 +1,118 @@
+//! All sessions of the process by the id that their clients see; how one session reaches another (KILL).
+
+use dashmap::DashMap;
+use pointsman_shard_map::ServerId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// The proxy's number stands above these bits of a connection id.
+const LOCAL_BITS: u32 = 24;
+
+/// A session as others see it.
+#[derive(Debug)]
+pub struct SessionHandle {
+    pub id: u32,
+    pub user: String,
+    killed: AtomicU8,
+    /// Server and backend thread of the lease, one more than the server's number in the upper half; 0: none.
+    lease: AtomicU64,
+}
+
+impl SessionHandle {
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed) != 0
+    }
+
+    pub fn kill(&self) {
+        self.killed.store(1, Ordering::Relaxed);
+    }
+
+    pub fn lease_taken(&self, server: ServerId, thread: u32) {
+        self.lease.store((u64::from(server.0) + 1) << 32 | u64::from(thread), Ordering::Relaxed);
+    }
+
+    pub fn lease_ended(&self) {
+        self.lease.store(0, Ordering::Relaxed);
+    }
+
+    /// Where the session's statement runs, if it holds a lease.
+    #[must_use]
+    pub fn lease(&self) -> Option<(ServerId, u32)> {
+        let packed = self.lease.load(Ordering::Relaxed);
+        let server = u16::try_from((packed >> 32).checked_sub(1)?).ok()?;
+        Some((ServerId(server), packed as u32))
+    }
+}
+
+/// The process-wide table.
+#[derive(Debug)]
+pub struct Registry {
+    sessions: DashMap<u32, Arc<SessionHandle>>,
+    next: AtomicU32,
+    proxy_id: u8,
+}
+
+impl Registry {
+    #[must_use]
+    pub fn new(proxy_id: u8) -> Self {
+        Self { sessions: DashMap::new(), next: AtomicU32::new(1), proxy_id }
+    }
+
+    /// The next id for a connection: never 0, never one that a live session has.
+    pub fn next_id(&self) -> u32 {
+        loop {
+            let local = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << LOCAL_BITS) - 1);
+            let id = u32::from(self.proxy_id) << LOCAL_BITS | local;
+            if local != 0 && !self.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    pub fn add(&self, id: u32, user: String) -> Arc<SessionHandle> {
+        let handle =
+            Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease: AtomicU64::new(0) });
+        self.sessions.insert(id, handle.clone());
+        handle
+    }
+
+    pub fn remove(&self, id: u32) {
+        self.sessions.remove(&id);
+    }
+
+    #[must_use]
+    pub fn get(&self, id: u32) -> Option<Arc<SessionHandle>> {
+        self.sessions.get(&id).map(|h| h.value().clone())
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_carry_the_proxy_s_number_and_handles_their_lease() {
+        let registry = Registry::new(3);
+        let id = registry.next_id();
+        assert_eq!(id >> 24, 3);
+        let handle = registry.add(id, "app".into());
+        assert_eq!(handle.lease(), None);
+        handle.lease_taken(ServerId(0), 77);
+        assert_eq!(registry.get(id).unwrap().lease(), Some((ServerId(0), 77)));
+        handle.lease_ended();
+        assert_eq!(handle.lease(), None);
+        registry.remove(id);
+        assert!(registry.get(id).is_none());
+    }
+}

@@ -1,0 +1,160 @@
+//! The client's side of a session: whole packets in, replies out, alarms while waiting.
+
+use crate::core::Core;
+use crate::core::alarm::SessionCell;
+use crate::core::buffers::Buf;
+use crate::error::ClientError;
+use crate::net::Stream;
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::frame::{HEADER_LEN, Header, PacketSpan, Scan, begin_packet, end_packet, scan_packet};
+use pointsman_protocol::reply::{EOF_HEADER, OK_HEADER, OkPacket, Status, put_eof};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// What came instead of, or as, the next packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A whole packet stands at the front of the buffer.
+    Packet(PacketSpan),
+    /// The client has closed its side.
+    Closed,
+    /// The session's deadline has come, it was killed, or the proxy is shutting down.
+    Alarm,
+    /// Larger than `session.max_allowed_packet`.
+    TooLarge,
+    /// The packet number is not 0, as that of a command must be.
+    OutOfOrder,
+}
+
+pub struct ClientSide {
+    pub stream: Stream,
+    pub capabilities: Capabilities,
+    pub cell: Rc<SessionCell>,
+    core: Rc<Core>,
+    /// Bytes received and not consumed; None while idle.
+    pub buf: Option<Buf>,
+}
+
+impl ClientSide {
+    #[must_use]
+    pub fn new(stream: Stream, capabilities: Capabilities, cell: Rc<SessionCell>, core: Rc<Core>) -> Self {
+        Self { stream, capabilities, cell, core, buf: None }
+    }
+
+    /// Waits for the next command. Cancel safe: bytes already read stay in the buffer.
+    pub async fn next_command(&mut self, limit: usize) -> io::Result<Input> {
+        let mut need = HEADER_LEN;
+        loop {
+            if let Some(buf) = &self.buf {
+                match scan_packet(buf.filled()) {
+                    Scan::Whole(span) if span.first_sequence != 0 => return Ok(Input::OutOfOrder),
+                    Scan::Whole(span) if span.payload_len > limit => return Ok(Input::TooLarge),
+                    Scan::Whole(span) => return Ok(Input::Packet(span)),
+                    Scan::NeedBytes(n) => need = n,
+                }
+                // Each further frame of a packet costs at least its header, so this bounds the buffer.
+                if need > limit + HEADER_LEN * (2 + limit / pointsman_protocol::frame::MAX_PAYLOAD) {
+                    return Ok(Input::TooLarge);
+                }
+            }
+            match poll_fn(|cx| self.poll_fill(cx, need)).await? {
+                Fill::Bytes => {}
+                Fill::Closed => return Ok(Input::Closed),
+                Fill::Alarm => return Ok(Input::Alarm),
+            }
+        }
+    }
+
+    /// Reads more of the current packet exchange (LOCAL INFILE data), without alarms.
+    pub async fn fill(&mut self, buf: &mut Buf, need: usize) -> io::Result<bool> {
+        buf.make_room(need);
+        let n = self.stream.read(buf.space()).await?;
+        buf.advance_end(n);
+        Ok(n > 0)
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, need: usize) -> Poll<io::Result<Fill>> {
+        self.cell.park(cx);
+        let mut buf = self.buf.take().unwrap_or_else(|| self.core.buffers.take());
+        buf.make_room(need);
+        match self.stream.poll_read(cx, buf.space()) {
+            Poll::Ready(Ok(n)) => {
+                buf.advance_end(n);
+                self.buf = Some(buf);
+                Poll::Ready(Ok(if n == 0 { Fill::Closed } else { Fill::Bytes }))
+            }
+            Poll::Ready(Err(e)) => {
+                self.core.buffers.give(buf);
+                Poll::Ready(Err(e))
+            }
+            Poll::Pending => {
+                if buf.is_empty() {
+                    self.core.buffers.give(buf);
+                } else {
+                    self.buf = Some(buf);
+                }
+                if self.core.alarm_due(&self.cell) { Poll::Ready(Ok(Fill::Alarm)) } else { Poll::Pending }
+            }
+        }
+    }
+
+    /// Drops the consumed command from the buffer and gives the buffer back when nothing follows.
+    pub fn finish(&mut self, mut buf: Buf, consumed: usize) {
+        buf.consume(consumed);
+        if buf.is_empty() {
+            self.core.buffers.give(buf);
+        } else {
+            self.buf = Some(buf);
+        }
+    }
+
+    pub async fn send(&mut self, wire: &[u8]) -> io::Result<()> {
+        self.stream.write_all(wire).await
+    }
+
+    pub async fn send_error(&mut self, sequence: u8, error: &ClientError) -> io::Result<()> {
+        let mut wire = Vec::with_capacity(128);
+        let start = begin_packet(&mut wire, sequence);
+        error.put(&mut wire);
+        end_packet(&mut wire, start);
+        self.send(&wire).await
+    }
+
+    pub async fn send_ok(&mut self, sequence: u8, status: Status) -> io::Result<()> {
+        let mut wire = Vec::with_capacity(32);
+        self.put_ok(&mut wire, sequence, &OkPacket { status, ..OkPacket::default() });
+        self.send(&wire).await
+    }
+
+    pub fn put_ok(&self, wire: &mut Vec<u8>, sequence: u8, ok: &OkPacket<'_>) {
+        let start = begin_packet(wire, sequence);
+        ok.put(wire, OK_HEADER, self.capabilities);
+        end_packet(wire, start);
+    }
+
+    /// What stands in EOF's place for this client.
+    pub fn put_end(&self, wire: &mut Vec<u8>, sequence: u8, ok: &OkPacket<'_>) {
+        let start = begin_packet(wire, sequence);
+        if self.capabilities.contains(Capabilities::DEPRECATE_EOF) {
+            ok.put(wire, EOF_HEADER, self.capabilities);
+        } else {
+            put_eof(wire, ok.warnings, ok.status);
+        }
+        end_packet(wire, start);
+    }
+}
+
+/// The payload of a packet that is one frame.
+#[must_use]
+pub fn payload(wire: &[u8]) -> &[u8] {
+    let len = Header::read(wire).map_or(0, |h| h.length);
+    wire.get(HEADER_LEN..HEADER_LEN + len).unwrap_or(&[])
+}
+
+enum Fill {
+    Bytes,
+    Closed,
+    Alarm,
+}

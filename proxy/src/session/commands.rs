@@ -1,0 +1,199 @@
+//! The commands beside statements: schema, ping, options, reset, change of user, and what is refused.
+
+use super::execute::Request;
+use super::kill::KillWhat;
+use super::results::ResultState;
+use super::stmt::StatementTable;
+use super::{Next, Session, Step};
+use crate::backend::open::{Identity, schema_name};
+use crate::error::ClientError;
+use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
+use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, Statement, StatementKind};
+use pointsman_protocol::Command;
+use pointsman_protocol::reply::{OkPacket, Status};
+use pointsman_protocol::response::ReplyKind;
+use std::rc::Rc;
+
+impl Session {
+    pub(super) async fn other_command(&mut self, command: Command, wire: &mut [u8], body: &[u8], sequence: u8) -> Step {
+        match command {
+            Command::Ping => self.ok(sequence).await,
+            Command::InitDb => self.init_db(wire, body, sequence).await,
+            Command::StmtPrepare => self.stmt_prepare(wire, body, sequence).await,
+            Command::StmtFetch => self.stmt_fetch(wire, body, sequence).await,
+            Command::StmtClose => self.stmt_close(body).await,
+            Command::StmtReset => self.stmt_reset(body, sequence).await,
+            Command::StmtSendLongData => self.stmt_long_data(body),
+            Command::SetOption => self.set_option(body, sequence).await,
+            Command::ResetConnection => self.reset_connection(sequence).await,
+            Command::ChangeUser => self.change_user(body, sequence).await,
+            Command::ProcessKill => self.process_kill(body, sequence).await,
+            Command::Statistics => self.forward(wire, ReplyKind::Text, sequence).await,
+            Command::FieldList => self.forward(wire, ReplyKind::Rows, sequence).await,
+            Command::ProcessInfo => self.forward(wire, ReplyKind::Results, sequence).await,
+            Command::Refresh | Command::Debug => self.forward(wire, ReplyKind::Single, sequence).await,
+            Command::BinlogDump | Command::BinlogDumpGtid | Command::TableDump | Command::RegisterReplica => {
+                self.answer_error(sequence, &ClientError::not_supported("replication protocol")).await
+            }
+            Command::Shutdown => self.answer_error(sequence, &ClientError::not_supported("COM_SHUTDOWN")).await,
+            Command::Clone => self.answer_error(sequence, &ClientError::not_supported("COM_CLONE")).await,
+            Command::StmtBulkExecute => self.answer_error(sequence, &ClientError::not_supported("bulk execution")).await,
+            Command::Query | Command::StmtExecute | Command::Quit | Command::Unknown(_) => {
+                self.answer_error(sequence, &ClientError::unknown_command()).await
+            }
+        }
+    }
+
+    async fn ok(&mut self, sequence: u8) -> Step {
+        self.client.send_ok(sequence, self.status).await?;
+        Ok(Next::Command)
+    }
+
+    /// Sends a command to the writer (or the connection in hand) as it is and relays the reply.
+    async fn forward(&mut self, wire: &[u8], kind: ReplyKind, sequence: u8) -> Step {
+        let analysis = Rc::new(plain_analysis(StatementKind::Show, Vec::new()));
+        let role = if self.is_bound() { Role::Held } else { Role::Writer };
+        self.forward_to(wire, kind, sequence, role, &analysis).await
+    }
+
+    async fn forward_to(
+        &mut self,
+        wire: &[u8],
+        kind: ReplyKind,
+        sequence: u8,
+        role: Role,
+        analysis: &Rc<Analysis>,
+    ) -> Step {
+        let request = Request {
+            wire,
+            kind,
+            client_sequence: sequence,
+            server_sequence: sequence,
+            cursor: false,
+            statement_id: None,
+            analysis,
+            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },
+            reads: Reads::default(),
+            execute: None,
+        };
+        Ok(self.execute(&request).await?.0)
+    }
+
+    /// COM_INIT_DB is checked by a server, whose tracker then tells the new schema.
+    async fn init_db(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
+        let schema = String::from_utf8_lossy(&body[1..]).into_owned();
+        let analysis = Rc::new(plain_analysis(StatementKind::Use, vec![Effect::Use { schema }]));
+        let role = if self.is_bound() { Role::Held } else { Role::Any };
+        self.forward_to(wire, ReplyKind::Single, sequence, role, &analysis).await
+    }
+
+    /// The schema of a login. A connection of this account that stands in it has proved that it may.
+    pub(super) async fn change_schema(&mut self, schema: &str) -> Result<(), ClientError> {
+        let before = self.state.wanted.schema.replace(schema.into());
+        let plan = RoutePlan { role: Role::Any, reason: RouteReason::SessionOnly, max_lag_ms: None, writes: false };
+        let result = self.check_schema(&plan).await;
+        if result.is_err() {
+            self.state.wanted.schema = before;
+        }
+        result
+    }
+
+    async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), ClientError> {
+        let lease = self.lease(plan, Reads::default(), None).await?;
+        let mut conn = lease.conn;
+        if conn.actual.schema != self.state.wanted.schema {
+            let schema = self.state.wanted.schema.clone();
+            let name = schema.as_deref().unwrap_or("");
+            let mut wire = Vec::new();
+            crate::backend::conn::BackendConn::put_command(
+                &mut wire,
+                pointsman_protocol::command::COM_INIT_DB,
+                name.as_bytes(),
+            );
+            let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await;
+            let server = conn.server.addr.to_string();
+            let reply = reply.map_err(|_| ClientError::server_lost(&server, false))?;
+            if let Some(e) = reply.error {
+                self.core.release(conn);
+                return Err(ClientError::from_server(e.code, e.sqlstate, &e.message));
+            }
+            conn.actual.schema = schema_name(name.as_bytes());
+        }
+        self.client.cell.handle.lease_ended();
+        self.core.release(conn);
+        Ok(())
+    }
+
+    /// COM_SET_OPTION: MULTI_STATEMENTS on or off; each connection is told when it is used.
+    async fn set_option(&mut self, body: &[u8], sequence: u8) -> Step {
+        match body.get(1..3) {
+            Some([0, 0]) => self.state.set_multi_statements(&self.core.clone(), true),
+            Some([1, 0]) => self.state.set_multi_statements(&self.core.clone(), false),
+            Some(_) => return self.answer_error(sequence, &ClientError::unknown_command()).await,
+            None => return self.fail(sequence, &ClientError::malformed()).await,
+        }
+        let mut wire = Vec::with_capacity(16);
+        self.client.put_end(&mut wire, sequence, &OkPacket { status: self.status, ..OkPacket::default() });
+        self.client.send(&wire).await?;
+        Ok(Next::Command)
+    }
+
+    async fn reset_connection(&mut self, sequence: u8) -> Step {
+        self.forget_session(self.state.wanted.charset).await;
+        self.ok(sequence).await
+    }
+
+    /// Everything that COM_RESET_CONNECTION forgets; the connection in hand is cleaned for others.
+    async fn forget_session(&mut self, charset: u16) {
+        if let Some(conn) = self.lease.take() {
+            self.clean_up(conn).await;
+        }
+        self.pins.clear();
+        self.results = ResultState::default();
+        self.statements = None::<Box<StatementTable>>;
+        self.status = Status::AUTOCOMMIT;
+        self.hold_until = u64::MAX;
+        self.state.reset(&self.core.clone(), charset, self.client.capabilities);
+    }
+
+    async fn change_user(&mut self, body: &[u8], sequence: u8) -> Step {
+        let context =
+            ChangeUserContext { capabilities: self.client.capabilities, peer: self.peer, salt: self.salt };
+        let shared = self.core.shared.clone();
+        let settings = shared.login_settings();
+        let changed = change_user(&mut self.client.stream, body, sequence, &context, &settings, &shared.login).await;
+        let changed = match changed {
+            Ok(changed) => changed,
+            Err(LoginEnd::Io(e)) => return Err(e),
+            // The client has been told; as at a server, the connection ends.
+            Err(_) => return Ok(Next::Close),
+        };
+        self.forget_session(changed.charset.unwrap_or(self.state.wanted.charset)).await;
+        let user = changed.account.backend_user().to_owned();
+        let number = shared.identities.number(&user, &changed.backend_secret);
+        self.identity = Identity { number, user, secret: changed.backend_secret };
+        self.account = changed.account;
+        self.account_slot = changed.slot;
+        self.state.wanted.schema = None;
+        if let Some(schema) = changed.schema.filter(|s| !s.is_empty()) {
+            if let Err(e) = self.change_schema(&schema).await {
+                return self.fail(changed.next_sequence, &e).await;
+            }
+        }
+        self.ok(changed.next_sequence).await
+    }
+
+    async fn process_kill(&mut self, body: &[u8], sequence: u8) -> Step {
+        let Some(id) = body.get(1..5).and_then(|b| b.first_chunk::<4>()) else {
+            return self.fail(sequence, &ClientError::malformed()).await;
+        };
+        self.kill(u64::from(u32::from_le_bytes(*id)), KillWhat::Connection, sequence).await
+    }
+}
+
+/// What is known of a command that is no statement.
+fn plain_analysis(kind: StatementKind, effects: Vec<Effect>) -> Analysis {
+    let access = if kind == StatementKind::Use { Access::Session } else { Access::Writer };
+    let statement = Statement { kind, access, reads: Reads::default(), user_vars_read: Vec::new(), effects };
+    Analysis { statements: vec![statement], cacheable: false }
+}

@@ -1,0 +1,388 @@
+//! Runs one statement: a connection, its state, the statement, its reply, and what the session learns from it.
+//!
+//! The only place where anything is tried a second time, and then only what no server can have run.
+
+use super::client::ClientSide;
+use super::lease::Lease;
+use super::relay::{Outcome, Relay, RelayError, RelayMode};
+use super::results::Leaves;
+use super::sync::Needs;
+use super::{Next, Session, Step};
+use crate::backend::conn::{BackendConn, BackendError, Readiness};
+use crate::core::buffers::Buf;
+use crate::error::ClientError;
+use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan};
+use pointsman_protocol::reply::Status;
+use pointsman_protocol::response::ReplyKind;
+use pointsman_shard_map::ServerId;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A read is tried on this many servers in all.
+const READ_ATTEMPTS: u32 = 2;
+/// ER_OPTION_PREVENTS_STATEMENT: the server turned read-only.
+pub(super) const ER_READ_ONLY: u16 = 1290;
+
+/// A statement ready to be sent.
+pub(super) struct Request<'a> {
+    /// Whole frames.
+    pub wire: &'a [u8],
+    pub kind: ReplyKind,
+    /// The number that the client expects on the reply, and the one that the server will use.
+    pub client_sequence: u8,
+    pub server_sequence: u8,
+    pub cursor: bool,
+    pub statement_id: Option<u32>,
+    pub analysis: &'a Rc<Analysis>,
+    pub plan: RoutePlan,
+    pub reads: Reads,
+    /// The prepared statement that is executed, for its id on the connection.
+    pub execute: Option<&'a super::stmt::Execution<'a>>,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Done(Box<Outcome>),
+    /// To be told to the client; the session goes on.
+    Failed(ClientError),
+    /// Nothing has run and the client has seen nothing: another server may be tried.
+    TryElsewhere(ClientError),
+    /// The client or the session is at its end.
+    Over(Next),
+}
+
+impl Session {
+    /// Runs a statement and relays its reply; gives what the reply told, unless the client got an error instead.
+    pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Box<Outcome>>)> {
+        let mut plan = request.plan;
+        let mut exclude: Option<ServerId> = None;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let lease = match self.lease(&plan, request.reads, exclude).await {
+                Ok(lease) => lease,
+                Err(e) => return self.told(request.client_sequence, &e).await,
+            };
+            let server = lease.conn.server.id;
+            match self.attempt(lease, request).await? {
+                Attempt::Done(outcome) => return Ok((Next::Command, Some(outcome))),
+                Attempt::Failed(e) => return self.told(request.client_sequence, &e).await,
+                Attempt::Over(next) => return Ok((next, None)),
+                Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => {
+                    return self.told(request.client_sequence, &e).await;
+                }
+                Attempt::TryElsewhere(_) => {
+                    exclude = Some(server);
+                    if plan.role == Role::Any {
+                        plan.role = Role::Writer;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Box<Outcome>>)> {
+        self.client.send_error(sequence, e).await?;
+        Ok((Next::Command, None))
+    }
+
+    async fn attempt(&mut self, lease: Lease, request: &Request<'_>) -> std::io::Result<Attempt> {
+        let Lease { mut conn, spill } = lease;
+        let bound = self.is_bound();
+        let mut buf = self.core.buffers.take();
+        let started = Instant::now();
+        conn.server.in_flight.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let ended = self.exchange(&mut conn, &mut buf, request).await;
+        conn.server.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.core.buffers.give(buf);
+        drop(spill);
+        match ended {
+            Ok(outcome) => {
+                conn.server.record_latency(started.elapsed().as_micros() as u32);
+                self.after(conn, request, outcome).await
+            }
+            Err(failure) => self.failed(conn, request, failure, bound).await,
+        }
+    }
+
+    /// Brings the connection into the session's state, sends the statement, relays the reply.
+    async fn exchange(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+    ) -> Result<Box<Outcome>, Failure> {
+        let needs = self.needs(request.reads);
+        let wire = match request.execute {
+            None => {
+                self.send(conn, buf, request, request.wire, needs).await?;
+                None
+            }
+            Some(execution) => Some(Box::pin(self.send_execute(conn, buf, request, execution, needs)).await?),
+        };
+        drop(wire);
+        let mode = RelayMode {
+            kind: request.kind,
+            client_sequence: request.client_sequence,
+            server_sequence: request.server_sequence,
+            cursor: request.cursor,
+            statement_id: request.statement_id,
+            status: self.reply_status(),
+            intercept_read_only: request.plan.writes && !self.is_bound(),
+        };
+        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
+        let ended = relay.run(buf).await;
+        let outcome = relay.finish();
+        ended.map(|()| Box::new(outcome)).map_err(Failure::Relay)
+    }
+
+    /// The status that the server would have put into an EOF behind the definitions.
+    fn reply_status(&self) -> Status {
+        let mut status = self.status;
+        if !status.contains(Status::AUTOCOMMIT) {
+            status.insert(Status::IN_TRANS);
+        }
+        status
+    }
+
+    /// Sends the statement behind what its state needs. Only in front of a read may both go out at once: a
+    /// server runs a statement even after the SET before it failed.
+    pub(super) async fn send(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+        wire: &[u8],
+        needs: Needs,
+    ) -> Result<(), Failure> {
+        if self.state.wanted.matches(&conn.actual) && needs.is_nothing() {
+            return conn.send(wire).await.map_err(Failure::Send);
+        }
+        let mut prefix = self.core.buffers.take_vec();
+        let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
+        if commands == 0 {
+            self.core.buffers.give_vec(prefix);
+            self.state.wanted.adopt(conn, needs);
+            return conn.send(wire).await.map_err(Failure::Send);
+        }
+        let together = request.analysis.access() <= Access::Read && !self.is_bound();
+        if together {
+            prefix.extend_from_slice(wire);
+        }
+        let sent = conn.send(&prefix).await;
+        self.core.buffers.give_vec(prefix);
+        sent.map_err(Failure::Send)?;
+        read_prefix(conn, buf, commands).await?;
+        self.state.wanted.adopt(conn, needs);
+        if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
+    }
+
+    /// What follows from a reply that was relayed to its end.
+    async fn after(
+        &mut self,
+        mut conn: Box<BackendConn>,
+        request: &Request<'_>,
+        outcome: Box<Outcome>,
+    ) -> std::io::Result<Attempt> {
+        if outcome.error == Some(ER_READ_ONLY) {
+            self.shard().distrust(conn.server.id);
+        }
+        self.learn(&mut conn, request, &outcome);
+        if request.plan.writes {
+            self.note_write(outcome.gtids.as_deref(), &conn.server);
+        }
+        self.keep_or_release(conn, outcome.error.is_some()).await;
+        Ok(Attempt::Done(outcome))
+    }
+
+    /// Takes the reply's news into the session and onto the connection.
+    fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
+        let leaves = Leaves::of(&request.analysis.statements);
+        let ran = request.kind == ReplyKind::Results;
+        if outcome.error.is_none() {
+            self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
+        }
+        if request.kind == ReplyKind::Prepare && outcome.error.is_none() {
+            self.results.note(outcome, Leaves::default());
+            return;
+        }
+        let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
+        self.state.note_changes(&self.core, outcome, one_shot);
+        if ran {
+            self.apply_effects(conn, request, outcome);
+        }
+        conn.actual.schema.clone_from(&self.state.wanted.schema);
+        conn.actual.vars.clone_from(&self.state.wanted.vars);
+        if outcome.last_insert_id != 0 || leaves.insert_id || leaves.unknown || outcome.error.is_some() {
+            conn.actual.last_insert_id = None;
+        }
+        conn.actual.diagnostics_empty = outcome.error.is_none() && outcome.warnings == 0;
+        self.results.note(outcome, leaves);
+        self.pins.statement_done(self.status.contains(Status::IN_TRANS));
+    }
+
+    fn apply_effects(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
+        // After an error nobody knows how far stacked statements or a routine came: what may pin, pins.
+        let partial = request.analysis.statements.len() > 1 || request.reads.contains(Reads::ANYTHING);
+        let analysis = request.analysis.clone();
+        for effect in analysis.effects() {
+            let applies = outcome.error.is_none() || (partial && !ends_a_pin(effect));
+            if applies {
+                self.apply_effect(conn, effect);
+            }
+        }
+        let explained = analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
+        if outcome.state_changed && !explained {
+            self.pins.unexplained_change();
+        }
+    }
+
+    fn apply_effect(&mut self, conn: &mut BackendConn, effect: &Effect) {
+        self.pins.apply(effect);
+        match effect {
+            Effect::UserVarLiteral { name, value } => {
+                self.state.set_user_var(name, Some(value));
+                conn.note_user_var(name, value);
+            }
+            Effect::UserVarComputed { name } => {
+                self.state.set_user_var(name, None);
+                conn.note_user_var(name, COMPUTED);
+            }
+            Effect::SetSessionVar { name, to_default: true } if name == "timestamp" => {
+                self.state.forget_var(&self.core.clone(), name);
+            }
+            Effect::SetGlobalVar { .. } => conn.server.recycle_pools(),
+            _ => {}
+        }
+    }
+
+    /// The end of an exchange that did not come to its end.
+    async fn failed(
+        &mut self,
+        conn: Box<BackendConn>,
+        request: &Request<'_>,
+        failure: Failure,
+        bound: bool,
+    ) -> std::io::Result<Attempt> {
+        let server = conn.server.addr.to_string();
+        let reading = request.analysis.access() <= Access::Read && !bound;
+        match failure {
+            Failure::Prefix(e) if bound => {
+                self.lease = Some(conn);
+                Ok(Attempt::Failed(e))
+            }
+            Failure::Prefix(e) => Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) }),
+            Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
+                let may_have_run = !matches!(request.analysis.access(), Access::Session | Access::Read);
+                tracing::warn!(%server, error = %e, "lost a server connection in a statement");
+                Ok(self.lost(conn, &server, reading, may_have_run, bound))
+            }
+            Failure::Relay(RelayError::Server { error, sent: true, boundary }) => {
+                tracing::warn!(%server, %error, "lost a server connection in the middle of a result");
+                drop(conn);
+                self.lose_lease();
+                self.cut_off(boundary, &server).await
+            }
+            Failure::Relay(RelayError::ReadOnly) => {
+                self.shard().distrust(conn.server.id);
+                self.core.release(conn);
+                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+            }
+            Failure::Relay(RelayError::Client(e)) => {
+                Box::pin(self.client_gone(conn, request)).await;
+                Err(e)
+            }
+            Failure::Relay(RelayError::ClientGone) => {
+                Box::pin(self.client_gone(conn, request)).await;
+                Ok(Attempt::Over(Next::Close))
+            }
+            Failure::Relay(RelayError::Killed) => {
+                Box::pin(self.stop_server_statement(&conn)).await;
+                drop(conn);
+                self.lose_lease();
+                self.client.send_error(request.client_sequence, &ClientError::killed()).await?;
+                Ok(Attempt::Over(Next::Close))
+            }
+        }
+    }
+
+    fn lost(&mut self, conn: Box<BackendConn>, server: &str, reading: bool, may_have_run: bool, bound: bool) -> Attempt {
+        drop(conn);
+        let what = self.pins.reason();
+        let in_transaction = self.status.contains(Status::IN_TRANS);
+        self.lose_lease();
+        match what {
+            Some(what) if bound && !in_transaction => Attempt::Failed(ClientError::state_lost(server, what)),
+            _ if in_transaction => Attempt::Failed(ClientError::transaction_lost(server)),
+            _ if reading => Attempt::TryElsewhere(ClientError::server_lost(server, false)),
+            _ => Attempt::Failed(ClientError::server_lost(server, may_have_run)),
+        }
+    }
+
+    /// The server died in the middle of a result: an error packet where one may stand, else the connection ends.
+    async fn cut_off(&mut self, boundary: Option<u8>, server: &str) -> std::io::Result<Attempt> {
+        match boundary {
+            Some(sequence) => {
+                self.client.send_error(sequence, &ClientError::server_lost(server, true)).await?;
+                Ok(Attempt::Over(Next::Command))
+            }
+            None => Ok(Attempt::Over(Next::Close)),
+        }
+    }
+}
+
+/// Marks a user variable on a connection whose value the proxy does not know; no literal equals it.
+const COMPUTED: &[u8] = b"\0";
+
+/// Flags that tell of one statement, not of the session.
+const PER_STATEMENT: Status = Status::MORE_RESULTS
+    .union(Status::NO_GOOD_INDEX_USED)
+    .union(Status::NO_INDEX_USED)
+    .union(Status::CURSOR_EXISTS)
+    .union(Status::LAST_ROW_SENT)
+    .union(Status::DB_DROPPED)
+    .union(Status::METADATA_CHANGED)
+    .union(Status::QUERY_WAS_SLOW)
+    .union(Status::PS_OUT_PARAMS);
+
+fn ends_a_pin(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::DropTable { .. }
+            | Effect::UserVarLiteral { .. }
+            | Effect::UnlockTables
+            | Effect::ReleaseLock { .. }
+            | Effect::ReleaseAllLocks
+            | Effect::DeallocateText { .. }
+            | Effect::HandlerClose { .. }
+            | Effect::XaEnd
+    )
+}
+
+/// Why an exchange did not come to its end.
+pub(super) enum Failure {
+    /// A server refused the state that the statement needs; the statement was not run or its reply thrown away.
+    Prefix(ClientError),
+    /// The connection failed while the statement was sent.
+    Send(BackendError),
+    Relay(RelayError),
+}
+
+/// Reads the replies to a prefix. After a refusal the connection is broken: its state is not known.
+pub(super) async fn read_prefix(conn: &mut BackendConn, buf: &mut Buf, commands: usize) -> Result<(), Failure> {
+    for _ in 0..commands {
+        let reply = conn.small_reply(buf, ReplyKind::Single).await.map_err(Failure::Send)?;
+        if let Some(e) = reply.error {
+            conn.readiness = Readiness::Broken;
+            return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
+        }
+    }
+    Ok(())
+}
+
+impl ClientSide {
+    /// Answers nothing: the command has no reply.
+    pub(super) fn no_reply() -> Step {
+        Ok(Next::Command)
+    }
+}

@@ -1,0 +1,262 @@
+//! Which connection a statement runs on: the one in hand where it must or may, else one of the right server.
+
+use super::Session;
+use super::sync::Needs;
+use crate::backend::conn::{BackendConn, PoolKey};
+use crate::backend::pool::Acquired;
+use crate::balance::{ReadTarget, choose_reader};
+use crate::config::Consistency;
+use crate::error::ClientError;
+use crate::servers::{Server, Shard, SpillPermit};
+use pointsman_planner::{Reads, Role, RoutePlan};
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::reply::Status;
+use pointsman_shard_map::{GtidSet, ServerId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between two looks for a server that may take a read, while none does.
+const READER_RETRY: Duration = Duration::from_millis(20);
+
+/// How new a replica must be for this session's reads.
+#[derive(Debug, Default)]
+pub struct Freshness {
+    /// The last write's GTID.
+    pub token: Option<GtidSet>,
+    /// Without GTIDs: reads stay on the writer until then.
+    pub writer_until_ms: u64,
+}
+
+/// A connection for one statement.
+pub struct Lease {
+    pub conn: Box<BackendConn>,
+    /// Held while a read runs on the writer because no replica qualifies.
+    pub spill: Option<SpillPermit>,
+}
+
+impl Session {
+    /// The connection for a statement. `exclude`: a server that has just failed it.
+    pub(super) async fn lease(
+        &mut self,
+        plan: &RoutePlan,
+        reads: Reads,
+        exclude: Option<ServerId>,
+    ) -> Result<Lease, ClientError> {
+        if let Some(conn) = self.lease.take() {
+            if self.is_bound() {
+                return self.bound(conn, plan).await;
+            }
+            if self.may_keep(&conn, plan, reads) {
+                return Ok(Lease { conn, spill: None });
+            }
+            Box::pin(self.settle(conn, reads)).await;
+        }
+        match plan.role {
+            Role::Held | Role::Writer => self.writer().await,
+            Role::Replica => self.reader(plan, exclude).await,
+            Role::Any => self.any().await,
+        }
+    }
+
+    /// A transaction or a pin stays where it is; if that was the writer and no longer is, it is over.
+    async fn bound(&mut self, conn: Box<BackendConn>, plan: &RoutePlan) -> Result<Lease, ClientError> {
+        if !plan.writes || self.status.contains(Status::IN_TRANS_READONLY) {
+            return Ok(Lease { conn, spill: None });
+        }
+        let shard = self.shard();
+        let (writer, waited) = self.confirmed_writer(&shard).await;
+        match writer {
+            Some(writer) if writer == conn.server.id => Ok(Lease { conn, spill: None }),
+            Some(_) if self.status.contains(Status::IN_TRANS) => {
+                self.lose_lease();
+                Err(ClientError::writer_changed(&shard.name))
+            }
+            // A pin on a replica (a computed variable, say) can't follow a write to the writer.
+            Some(_) => {
+                let what = self.pins.reason().unwrap_or("state");
+                let error = ClientError::pinned_elsewhere(&conn.server.addr.to_string(), what);
+                self.lease = Some(conn);
+                Err(error)
+            }
+            None => {
+                self.lease = Some(conn);
+                Err(ClientError::no_writer(&shard.name, waited))
+            }
+        }
+    }
+
+    /// Whether the connection that still holds the last statement's results serves this one too.
+    fn may_keep(&self, conn: &BackendConn, plan: &RoutePlan, reads: Reads) -> bool {
+        let always_switch = self.core.shared.config.load().debug.always_switch;
+        let right_server = match plan.role {
+            Role::Any => true,
+            Role::Held | Role::Writer => self.shard().confirmed_writer() == Some(conn.server.id),
+            // A read may stay on the writer for the moment; it is always fresh enough there.
+            Role::Replica => conn.server.takes_reads() || self.shard().confirmed_writer() == Some(conn.server.id),
+        };
+        right_server && (self.results.needs_connection(reads) || !always_switch)
+    }
+
+    pub(super) fn shard(&self) -> Arc<Shard> {
+        self.core.shared.servers.shard(self.shard).clone()
+    }
+
+    /// The confirmed writer, waited for as long as configured; and how long that was.
+    pub(super) async fn confirmed_writer(&self, shard: &Shard) -> (Option<ServerId>, u64) {
+        if let Some(writer) = shard.confirmed_writer() {
+            return (Some(writer), 0);
+        }
+        let wait = self.core.shared.config.load().monitor.no_writer_wait;
+        let writer = shard.wait_for_writer((Instant::now() + wait).into()).await;
+        (writer, wait.as_millis() as u64)
+    }
+
+    pub(super) async fn writer(&mut self) -> Result<Lease, ClientError> {
+        let shard = self.shard();
+        let (writer, waited) = self.confirmed_writer(&shard).await;
+        let writer = writer.ok_or_else(|| ClientError::no_writer(&shard.name, waited))?;
+        let server = self.core.shared.servers.server(writer).clone();
+        Ok(Lease { conn: self.connection(&server).await?, spill: None })
+    }
+
+    async fn any(&mut self) -> Result<Lease, ClientError> {
+        let shard = self.shard();
+        let target = choose_reader(&shard, None, None, None, self.core.random());
+        match target {
+            ReadTarget::Replica(id) | ReadTarget::Writer(id) => {
+                let server = self.core.shared.servers.server(id).clone();
+                Ok(Lease { conn: self.connection(&server).await?, spill: None })
+            }
+            ReadTarget::Spill(id, permit) => {
+                let server = self.core.shared.servers.server(id).clone();
+                Ok(Lease { conn: self.connection(&server).await?, spill: Some(permit) })
+            }
+            ReadTarget::NoneQualifies => self.writer().await,
+        }
+    }
+
+    async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, ClientError> {
+        let shard = self.shard();
+        if self.must_read_at_writer() {
+            return self.writer().await;
+        }
+        let started = Instant::now();
+        let wait = self.core.shared.config.load().pool.wait_timeout;
+        loop {
+            let token = self.token();
+            let target = choose_reader(&shard, token, plan.max_lag_ms, exclude, self.core.random());
+            let (id, spill) = match target {
+                ReadTarget::Replica(id) | ReadTarget::Writer(id) => (id, None),
+                ReadTarget::Spill(id, permit) => (id, Some(permit)),
+                ReadTarget::NoneQualifies if started.elapsed() >= wait => {
+                    return Err(ClientError::no_reader(&shard.name, wait.as_millis() as u64));
+                }
+                ReadTarget::NoneQualifies => {
+                    tokio::time::sleep(READER_RETRY).await;
+                    continue;
+                }
+            };
+            let server = self.core.shared.servers.server(id).clone();
+            return Ok(Lease { conn: self.connection(&server).await?, spill });
+        }
+    }
+
+    fn consistency(&self) -> Consistency {
+        let config = self.core.shared.config.load();
+        config.consistency_of(self.account.name())
+    }
+
+    fn token(&self) -> Option<&GtidSet> {
+        self.freshness.token.as_ref()
+    }
+
+    fn must_read_at_writer(&self) -> bool {
+        self.core.clock.now_ms() < self.freshness.writer_until_ms
+    }
+
+    /// After a write: which GTID later reads need, or how long they stay on the writer.
+    pub(super) fn note_write(&mut self, gtids: Option<&[u8]>, server: &Server) {
+        if self.consistency() == Consistency::Eventual {
+            return;
+        }
+        let parsed = gtids.and_then(|g| std::str::from_utf8(g).ok()).filter(|g| !g.is_empty()).and_then(|g| {
+            let mysql = server.info().is_some_and(|i| i.kind == pointsman_planner::ServerKind::MySql);
+            if mysql { GtidSet::parse_mysql(g).ok() } else { GtidSet::parse_mariadb(g).ok() }
+        });
+        match (parsed, &mut self.freshness.token) {
+            (Some(new), Some(token)) => token.absorb(&new),
+            (Some(new), none) => *none = Some(new),
+            // The server tracks no GTIDs. Nothing was written, or nobody can tell: the time rule holds.
+            (None, _) if gtids.is_none() && server.info().is_some_and(|i| i.gtid_mode) => {}
+            (None, _) => {
+                let config = self.core.shared.config.load();
+                let lag = self.shard().settings().max_lag + config.monitor.poll;
+                self.freshness.writer_until_ms = self.core.clock.now_ms() + lag.as_millis() as u64;
+            }
+        }
+    }
+
+    pub(super) fn key(&self, server: ServerId) -> PoolKey {
+        let class = self.client.capabilities & Capabilities::LOGIN_CLASS;
+        PoolKey { server, account: self.identity.number, class: class.bits() }
+    }
+
+    /// A connection of this session's kind to this server.
+    pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
+        let wait = self.core.shared.config.load().pool.wait_timeout;
+        let key = self.key(server.id);
+        let conn = match self.core.acquire_now(key, &self.state.wanted) {
+            Some(conn) => conn,
+            None => Box::pin(self.connection_slowly(server, key, wait)).await?,
+        };
+        self.client.cell.handle.lease_taken(server.id, conn.thread_id);
+        Ok(conn)
+    }
+
+    async fn connection_slowly(
+        &mut self,
+        server: &Arc<Server>,
+        key: PoolKey,
+        wait: Duration,
+    ) -> Result<Box<BackendConn>, ClientError> {
+        match self.core.acquire(key, &self.state.wanted, wait).await {
+            Acquired::Idle(conn) => Ok(conn),
+            Acquired::Slot(slot) => {
+                let opened = self.core.open(server, key, &self.identity, self.state.wanted.charset, slot).await;
+                opened.map_err(|e| {
+                    tracing::warn!(server = %server.addr, error = %e, "no connection for a session");
+                    e.to_client(server)
+                })
+            }
+            Acquired::TimedOut => {
+                Err(ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64))
+            }
+        }
+    }
+
+    /// The connection in hand is gone, and all that it alone knew.
+    pub(super) fn lose_lease(&mut self) {
+        self.lease = None;
+        self.pins.clear();
+        self.results.connection_lost();
+        self.status.remove(Status::IN_TRANS | Status::IN_TRANS_READONLY);
+        self.client.cell.handle.lease_ended();
+        if let Some(statements) = &mut self.statements {
+            statements.close_cursors();
+        }
+    }
+
+    /// What this statement needs of its connection beyond variables.
+    pub(super) fn needs(&self, reads: Reads) -> Needs {
+        let mut needs = Needs::of(reads);
+        if reads.intersects(Reads::LAST_INSERT_ID | Reads::ANYTHING) {
+            if let super::results::Kept::Known(id) = self.results.last_insert_id {
+                needs.last_insert_id = Some(id);
+            }
+        }
+        needs.empty_diagnostics =
+            reads.contains(Reads::DIAGNOSTICS) && self.results.diagnostics == super::results::Diagnostics::Empty;
+        needs
+    }
+}

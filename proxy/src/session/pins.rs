@@ -1,0 +1,225 @@
+//! Why a session must keep its backend connection beyond the transaction, and when the reason is gone.
+
+use pointsman_planner::Effect;
+use std::collections::BTreeSet;
+
+/// The reasons, each with what would end it.
+#[derive(Debug, Default)]
+pub struct Pins(Option<Box<Reasons>>);
+
+#[derive(Debug, Default)]
+struct Reasons {
+    /// Temporary tables, until each is dropped.
+    temporary_tables: BTreeSet<String>,
+    /// User variables that only the server can compute, until each is set to a literal.
+    user_vars: BTreeSet<String>,
+    /// Text-protocol prepared statements, until deallocated.
+    prepared: BTreeSet<String>,
+    handlers: BTreeSet<String>,
+    /// GET_LOCKs by name; None once a name could not be told.
+    locks: BTreeSet<String>,
+    unnamed_locks: bool,
+    table_locks: bool,
+    global_lock: bool,
+    /// Variables that hold for the next statement or transaction.
+    one_shot: BTreeSet<String>,
+    cursors: BTreeSet<u32>,
+    xa: bool,
+    /// Bound until the connection is reset: roles, profiling, what a routine may have done.
+    until_reset: Option<&'static str>,
+}
+
+impl Reasons {
+    fn name(&self) -> Option<&'static str> {
+        let checks = [
+            (!self.temporary_tables.is_empty(), "a temporary table"),
+            (!self.user_vars.is_empty(), "a computed user variable"),
+            (!self.prepared.is_empty(), "a PREPAREd statement"),
+            (!self.handlers.is_empty(), "an open HANDLER"),
+            (!self.locks.is_empty() || self.unnamed_locks, "a GET_LOCK"),
+            (self.table_locks, "LOCK TABLES"),
+            (self.global_lock, "a global lock"),
+            (!self.one_shot.is_empty(), "a setting for the next statement"),
+            (!self.cursors.is_empty(), "an open cursor"),
+            (self.xa, "an XA transaction"),
+        ];
+        checks.iter().find(|(holds, _)| *holds).map(|(_, name)| *name).or(self.until_reset)
+    }
+}
+
+impl Pins {
+    /// The first reason, in words; None when nothing pins.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.0.as_ref().and_then(|r| r.name())
+    }
+
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.0.is_some() && self.reason().is_some()
+    }
+
+    /// Forgets everything: the connection was reset or is gone.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    fn reasons(&mut self) -> &mut Reasons {
+        self.0.get_or_insert_default()
+    }
+
+    /// Drops the box when its last reason went.
+    fn tidy(&mut self) {
+        if self.reason().is_none() {
+            self.0 = None;
+        }
+    }
+
+    pub fn cursor_opened(&mut self, statement: u32) {
+        self.reasons().cursors.insert(statement);
+    }
+
+    pub fn cursor_closed(&mut self, statement: u32) {
+        if let Some(r) = &mut self.0 {
+            r.cursors.remove(&statement);
+        }
+        self.tidy();
+    }
+
+    /// The server reported a change of state that the statement does not explain.
+    pub fn unexplained_change(&mut self) {
+        self.reasons().until_reset = Some("session state changed by a routine");
+    }
+
+    /// A statement is about to run: what held for it alone is used up when it is done.
+    pub fn statement_done(&mut self, in_transaction: bool) {
+        if let Some(r) = &mut self.0 {
+            if !in_transaction {
+                r.one_shot.clear();
+            }
+            self.tidy();
+        }
+    }
+
+    /// Takes in what a statement did when it succeeded.
+    pub fn apply(&mut self, effect: &Effect) {
+        if self.apply_new(effect) {
+            return;
+        }
+        let Some(r) = &mut self.0 else { return };
+        match effect {
+            Effect::UserVarLiteral { name, .. } => {
+                r.user_vars.remove(name);
+            }
+            Effect::DropTable { name, .. } => {
+                r.temporary_tables.remove(name);
+            }
+            Effect::UnlockTables => {
+                r.table_locks = false;
+                r.global_lock = false;
+            }
+            Effect::ReleaseLock { name: Some(name) } => {
+                r.locks.remove(name);
+            }
+            Effect::ReleaseAllLocks => {
+                r.locks.clear();
+                r.unnamed_locks = false;
+            }
+            Effect::DeallocateText { name } => {
+                r.prepared.remove(name);
+            }
+            Effect::HandlerClose { name } => {
+                r.handlers.remove(name);
+            }
+            Effect::XaEnd => r.xa = false,
+            _ => {}
+        }
+        self.tidy();
+    }
+
+    /// Effects that add a reason; true when it was one of them.
+    fn apply_new(&mut self, effect: &Effect) -> bool {
+        match effect {
+            Effect::CreateTemporaryTable { name } => {
+                self.reasons().temporary_tables.insert(name.clone());
+            }
+            Effect::UserVarComputed { name } => {
+                self.reasons().user_vars.insert(name.clone());
+            }
+            Effect::LockTables => self.reasons().table_locks = true,
+            Effect::GlobalLock => self.reasons().global_lock = true,
+            Effect::GetLock { name: Some(name) } => {
+                self.reasons().locks.insert(name.clone());
+            }
+            Effect::GetLock { name: None } => self.reasons().unnamed_locks = true,
+            Effect::PrepareText { name } => {
+                self.reasons().prepared.insert(name.clone());
+            }
+            Effect::HandlerOpen { name } => {
+                self.reasons().handlers.insert(name.clone());
+            }
+            Effect::OneShotVar { name } => {
+                self.reasons().one_shot.insert(name.clone());
+            }
+            Effect::XaBegin => self.reasons().xa = true,
+            Effect::SetRole => self.reasons().until_reset = Some("SET ROLE"),
+            Effect::SessionBound { what } => self.reasons().until_reset = Some(what),
+            Effect::Unknown => {
+                self.reasons().until_reset.get_or_insert("a routine or a statement that is not understood");
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether COM_RESET_CONNECTION clears all of it, so that the connection may be pooled again.
+    #[must_use]
+    pub fn reset_clears(&self) -> bool {
+        self.0.as_ref().is_none_or(|r| !r.xa && r.until_reset != Some("SET ROLE"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_ends_with_its_cause() {
+        let t = || "t".to_owned();
+        let pairs = [
+            (Effect::CreateTemporaryTable { name: t() }, Effect::DropTable { name: t(), temporary: true }),
+            (Effect::UserVarComputed { name: t() }, Effect::UserVarLiteral { name: t(), value: vec![b'1'] }),
+            (Effect::LockTables, Effect::UnlockTables),
+            (Effect::GetLock { name: Some(t()) }, Effect::ReleaseLock { name: Some(t()) }),
+            (Effect::GetLock { name: None }, Effect::ReleaseAllLocks),
+            (Effect::PrepareText { name: t() }, Effect::DeallocateText { name: t() }),
+            (Effect::HandlerOpen { name: t() }, Effect::HandlerClose { name: t() }),
+            (Effect::XaBegin, Effect::XaEnd),
+        ];
+        for (begin, end) in pairs {
+            let mut pins = Pins::default();
+            pins.apply(&begin);
+            assert!(pins.is_pinned(), "{begin:?}");
+            pins.apply(&end);
+            assert!(!pins.is_pinned(), "{begin:?} then {end:?}");
+        }
+    }
+
+    #[test]
+    fn another_lock_s_release_does_not_unpin() {
+        let mut pins = Pins::default();
+        pins.apply(&Effect::GetLock { name: Some("a".into()) });
+        pins.apply(&Effect::ReleaseLock { name: Some("b".into()) });
+        assert!(pins.is_pinned());
+    }
+
+    #[test]
+    fn what_a_routine_may_have_done_lasts_until_reset() {
+        let mut pins = Pins::default();
+        pins.apply(&Effect::Unknown);
+        pins.apply(&Effect::ReleaseAllLocks);
+        assert_eq!(pins.reason(), Some("a routine or a statement that is not understood"));
+        pins.clear();
+        assert!(!pins.is_pinned());
+    }
+}

@@ -1,0 +1,160 @@
+//! COM_QUERY: read, routed, run; or answered here where only the session knows.
+
+use super::execute::Request;
+use super::kill::KillWhat;
+use super::results::{Diagnostics, Kept};
+use super::{Next, Session, Step};
+use crate::error::ClientError;
+use pointsman_planner::rewrite::{Call, replace_calls};
+use pointsman_planner::{Analysis, Effect, Hint, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan};
+use pointsman_protocol::command::{QueryText, parse_query, put_query};
+use pointsman_protocol::frame::put_packet;
+use pointsman_protocol::reply::Status;
+use pointsman_protocol::response::ReplyKind;
+
+impl Session {
+    pub(super) async fn query(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
+        let Ok(parsed) = parse_query(body, self.client.capabilities) else {
+            return self.fail(sequence, &ClientError::malformed()).await;
+        };
+        let analysis = self.core.analyze(parsed.text, &self.state.reading);
+        let reads = analysis.reads();
+        if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {
+            return step;
+        }
+        let hint = hint_of(&parsed);
+        let plan = self.plan(&analysis, &hint);
+        let rewritten = self.rewrite(parsed.text, reads);
+        let sent = rewritten.as_ref().map(|text| self.frame_query(text));
+        let request = Request {
+            wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
+            kind: ReplyKind::Results,
+            client_sequence: sequence,
+            server_sequence: sent.as_ref().map_or(sequence, |(_, next)| *next),
+            cursor: false,
+            statement_id: None,
+            analysis: &analysis,
+            plan,
+            reads,
+            execute: None,
+        };
+        let (next, outcome) = self.execute(&request).await?;
+        if outcome.is_some() && ends_session(&analysis) {
+            return Ok(Next::Close);
+        }
+        Ok(next)
+    }
+
+    pub(super) fn plan(&self, analysis: &Analysis, hint: &Hint) -> RoutePlan {
+        let transaction = if self.status.contains(Status::IN_TRANS_READONLY) {
+            TxFacts::ReadOnly
+        } else if self.status.contains(Status::IN_TRANS) {
+            TxFacts::ReadWrite
+        } else {
+            TxFacts::None
+        };
+        let facts = SessionFacts {
+            transaction,
+            autocommit: self.status.contains(Status::AUTOCOMMIT),
+            pinned: self.pins.is_pinned(),
+        };
+        plan(analysis, hint, &facts)
+    }
+
+    /// What the session answers without a server, if this is such a statement.
+    async fn answer_here(&mut self, analysis: &Analysis, text: &[u8], sequence: u8) -> Option<Step> {
+        let [statement] = &analysis.statements[..] else { return None };
+        match statement.kind {
+            StatementKind::Kill => {
+                let (id, what) = kill_target(&statement.effects)?;
+                Some(self.kill(id, what, sequence).await)
+            }
+            StatementKind::ShowWarnings | StatementKind::ShowErrors => {
+                self.captured_diagnostics(statement.kind, text, sequence).await
+            }
+            _ => None,
+        }
+    }
+
+    /// SHOW WARNINGS after the connection went back: the copy, for the plain form of the statement.
+    async fn captured_diagnostics(&mut self, kind: StatementKind, text: &[u8], sequence: u8) -> Option<Step> {
+        let Diagnostics::Captured(captured) = &self.results.diagnostics else { return None };
+        let wire = if kind == StatementKind::ShowWarnings { &captured.warnings } else { &captured.errors };
+        if !is_two_words(text) {
+            let error = ClientError::not_supported("SHOW WARNINGS with LIMIT or COUNT after result_state_hold_ms");
+            return Some(self.answer_error(sequence, &error).await);
+        }
+        let wire = wire.clone();
+        Some(self.replay(&wire, sequence).await)
+    }
+
+    /// Relays packets that a server sent earlier, as this client reads them.
+    async fn replay(&mut self, wire: &[u8], sequence: u8) -> Step {
+        let out = super::relay::rewrite_captured(&self.client, wire, sequence, self.status);
+        self.client.send(&out).await?;
+        Ok(Next::Command)
+    }
+
+    /// The statement with calls that only the session can answer replaced by their values.
+    pub(super) fn rewrite(&self, text: &[u8], reads: Reads) -> Option<Vec<u8>> {
+        let asked = Reads::CONNECTION_ID | Reads::FOUND_ROWS | Reads::ROW_COUNT | Reads::DIAGNOSTICS;
+        if !reads.intersects(asked) {
+            return None;
+        }
+        let mut calls = Vec::new();
+        if reads.contains(Reads::CONNECTION_ID) {
+            calls.push((Call::ConnectionId, i64::from(self.client.cell.handle.id)));
+        }
+        let at_hand = self.lease.is_some();
+        if let (true, Kept::Known(n)) = (reads.contains(Reads::FOUND_ROWS) && !at_hand, self.results.found_rows) {
+            calls.push((Call::FoundRows, i64::try_from(n).unwrap_or(i64::MAX)));
+        }
+        if reads.contains(Reads::ROW_COUNT) && !at_hand {
+            calls.push((Call::RowCount, self.results.row_count));
+        }
+        if let (true, Diagnostics::Captured(c)) = (reads.contains(Reads::DIAGNOSTICS), &self.results.diagnostics) {
+            calls.push((Call::WarningCount, c.warning_count as i64));
+            calls.push((Call::ErrorCount, c.error_count as i64));
+        }
+        replace_calls(text, &self.state.reading, &calls)
+    }
+
+    /// A COM_QUERY of the session's own making, and the packet number of its reply.
+    fn frame_query(&self, text: &[u8]) -> (Vec<u8>, u8) {
+        let mut payload = Vec::with_capacity(text.len() + 3);
+        put_query(&mut payload, text, self.client.capabilities);
+        let mut wire = Vec::with_capacity(payload.len() + 8);
+        let next = put_packet(&mut wire, 0, &payload);
+        (wire, next)
+    }
+}
+
+/// COMMIT RELEASE and ROLLBACK RELEASE end the session.
+fn ends_session(analysis: &Analysis) -> bool {
+    analysis.effects().any(|e| matches!(e, Effect::EndTransaction { release: true }))
+}
+
+/// The leading comment's hint, and query attributes of the same names over it.
+fn hint_of(parsed: &QueryText<'_>) -> Hint {
+    let mut hint = leading_hint(parsed.text);
+    for (name, value) in parsed.attributes.strings() {
+        if let Some(name) = name.strip_prefix(b"pointsman.") {
+            hint.set(name, value);
+        }
+    }
+    hint
+}
+
+fn kill_target(effects: &[Effect]) -> Option<(u64, KillWhat)> {
+    effects.iter().find_map(|e| match e {
+        Effect::Kill { id: Some(id), query: true } => Some((*id, KillWhat::Query)),
+        Effect::Kill { id: Some(id), query: false } => Some((*id, KillWhat::Connection)),
+        _ => None,
+    })
+}
+
+/// `SHOW WARNINGS` with nothing behind it but a semicolon.
+fn is_two_words(text: &[u8]) -> bool {
+    let text = text.trim_ascii().strip_suffix(b";").unwrap_or(text.trim_ascii());
+    text.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).count() == 2
+}

@@ -1,0 +1,443 @@
+//! Passes one reply from a server to the client: rows untouched, ends looked at.
+//!
+//! The server always speaks with SESSION_TRACK and DEPRECATE_EOF. For a client that does not, the trackers are
+//! taken out, the EOF after the definitions is put in, and the OK that ends the rows becomes an EOF.
+
+use super::client::ClientSide;
+use crate::backend::conn::{BackendConn, BackendError, Readiness};
+use crate::core::Core;
+use crate::core::buffers::Buf;
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::frame::{HEADER_LEN, begin_packet, end_packet};
+use pointsman_protocol::reply::{
+    Change, Changes, ChangesBuilder, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof,
+};
+use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
+use pointsman_protocol::stmt::{PrepareOk, set_statement_id};
+use std::future::poll_fn;
+use std::io;
+use std::ops::Range;
+use std::task::Poll;
+
+/// A longer run of rows is sent from where it was read; a shorter one is copied behind rewritten packets.
+const COPY_BELOW: usize = 4 * 1024;
+/// A client that has gone is looked for only when the server has been silent this long.
+const WATCH_CLIENT_AFTER_MS: u64 = 50;
+
+/// What a reply told.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub status: Status,
+    pub affected_rows: u64,
+    pub last_insert_id: u64,
+    pub warnings: u16,
+    /// Rows of the last result set; None when the last result was an OK.
+    pub rows: Option<u64>,
+    /// Code of the error that ended it.
+    pub error: Option<u16>,
+    /// Bytes have gone to the client.
+    pub sent: bool,
+    pub variables: Vec<(String, Vec<u8>)>,
+    pub schema: Option<Vec<u8>>,
+    pub state_changed: bool,
+    pub gtids: Option<Vec<u8>>,
+    pub prepared: Option<PrepareOk>,
+    pub infile: bool,
+    /// Results in the reply (CALL, stacked statements).
+    pub results: u32,
+}
+
+/// Why a relay ended early.
+#[derive(Debug)]
+pub enum RelayError {
+    /// The client is gone or does not take its bytes.
+    Client(io::Error),
+    /// The server connection failed. `sent`: the client has seen part of the reply. `boundary`: an error packet
+    /// may follow what it has seen, with this number.
+    Server { error: BackendError, sent: bool, boundary: Option<u8> },
+    /// The session was killed while it waited.
+    Killed,
+    /// The client closed its side while the server was working.
+    ClientGone,
+}
+
+/// How this reply is to be passed on.
+#[derive(Clone, Copy, Debug)]
+pub struct RelayMode {
+    pub kind: ReplyKind,
+    /// The packet number that the client expects, and the one that the server uses.
+    pub client_sequence: u8,
+    pub server_sequence: u8,
+    /// The client asked for a cursor: the reply may end behind the definitions.
+    pub cursor: bool,
+    /// The id under which the client will know the statement of a COM_STMT_PREPARE.
+    pub statement_id: Option<u32>,
+    /// Status for an EOF that the server did not send.
+    pub status: Status,
+}
+
+pub struct Relay<'a> {
+    pub client: &'a mut ClientSide,
+    pub conn: &'a mut BackendConn,
+    pub core: &'a Core,
+    mode: RelayMode,
+    reader: ResponseReader,
+    /// Bytes of the read buffer that go out as they are, behind `out`.
+    direct: Range<usize>,
+    out: Vec<u8>,
+    /// An EOF behind definitions that is not sent before it is known whether rows follow.
+    held_eof: Option<(usize, u8)>,
+    pub outcome: Outcome,
+}
+
+impl<'a> Relay<'a> {
+    pub fn new(client: &'a mut ClientSide, conn: &'a mut BackendConn, core: &'a Core, mode: RelayMode) -> Self {
+        let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
+        let out = core.buffers.take_vec();
+        let outcome = Outcome { status: mode.status, ..Outcome::default() };
+        Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, outcome }
+    }
+
+    fn client_deprecates_eof(&self) -> bool {
+        self.client.capabilities.contains(Capabilities::DEPRECATE_EOF)
+    }
+
+    /// Passes the whole reply. `buf` may hold its beginning already. Not cancel safe: a dropped relay leaves the
+    /// connection busy, which closes it.
+    pub async fn run(&mut self, buf: &mut Buf) -> Result<(), RelayError> {
+        let mut at = 0;
+        loop {
+            let walk = match self.reader.walk(&mut buf.filled_mut()[at..]) {
+                Ok(walk) => walk,
+                Err(e) => return Err(self.server_error(e.into())),
+            };
+            self.pass(buf, at, walk.pass);
+            at += walk.pass;
+            match walk.stop {
+                Stop::Done => break,
+                Stop::DefinitionsEnd => self.definitions_end(buf),
+                Stop::Packet(control, len) => {
+                    self.packet(buf, at, control, len).map_err(|e| self.server_error(e))?;
+                    at += len;
+                    if control == Control::LocalInfile {
+                        self.flush(buf, at).await?;
+                        at = 0;
+                        self.outcome.infile = true;
+                        super::infile::forward(self.client, self.conn, self.core, &mut self.reader).await?;
+                    }
+                }
+                Stop::NeedBytes(n) => {
+                    self.flush(buf, at).await?;
+                    at = 0;
+                    self.fill(buf, n).await?;
+                }
+            }
+        }
+        self.flush(buf, at).await?;
+        self.conn.readiness = Readiness::Ready;
+        self.conn.status = self.outcome.status;
+        Ok(())
+    }
+
+    /// Gives the vector back to the core.
+    pub fn finish(self) -> Outcome {
+        self.core.buffers.give_vec(self.out);
+        self.outcome
+    }
+
+    fn server_error(&self, error: BackendError) -> RelayError {
+        let boundary = self.reader.at_packet_boundary().then(|| self.reader.clone().replace_packet());
+        RelayError::Server { error, sent: self.outcome.sent, boundary }
+    }
+
+    /// Takes note that `len` bytes from `at` on go out as they are.
+    fn pass(&mut self, buf: &Buf, at: usize, len: usize) {
+        if len == 0 {
+            return;
+        }
+        self.settle_held_eof();
+        if self.direct.end != at || self.direct.is_empty() {
+            self.direct_to_out(buf);
+            self.direct = at..at;
+        }
+        self.direct.end = at + len;
+    }
+
+    fn direct_to_out(&mut self, buf: &Buf) {
+        if !self.direct.is_empty() {
+            self.out.extend_from_slice(&buf.filled()[self.direct.clone()]);
+            self.direct = 0..0;
+        }
+    }
+
+    async fn flush(&mut self, buf: &mut Buf, consumed: usize) -> Result<(), RelayError> {
+        if !self.direct.is_empty() && !self.out.is_empty() && self.direct.len() < COPY_BELOW {
+            self.direct_to_out(buf);
+        }
+        if !self.out.is_empty() || !self.direct.is_empty() {
+            self.outcome.sent = true;
+            // A held EOF stays behind: it is the last thing in `out`.
+            let held = self.held_eof.map_or(self.out.len(), |(at, _)| at);
+            let direct = &buf.filled()[self.direct.clone()];
+            let sent = if direct.is_empty() {
+                self.client.stream.write_all(&self.out[..held]).await
+            } else if self.out.is_empty() {
+                self.client.stream.write_all(direct).await
+            } else {
+                self.client.stream.write_all_two(&self.out, direct).await
+            };
+            sent.map_err(RelayError::Client)?;
+            self.out.drain(..held);
+            if let Some((at, _)) = &mut self.held_eof {
+                *at = 0;
+            }
+            self.direct = 0..0;
+        }
+        buf.consume(consumed);
+        Ok(())
+    }
+
+    async fn fill(&mut self, buf: &mut Buf, need: usize) -> Result<(), RelayError> {
+        buf.make_room(need);
+        let cell = self.client.cell.clone();
+        cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
+        let end = poll_fn(|cx| {
+            cell.park(cx);
+            if let Poll::Ready(read) = self.conn.io.poll_read(cx, buf.space()) {
+                return Poll::Ready(FillEnd::Read(read));
+            }
+            if cell.handle.is_killed() {
+                return Poll::Ready(FillEnd::Killed);
+            }
+            if self.core.clock.now_ms() >= cell.deadline() {
+                cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
+                if self.client.stream.poll_peer_closed(cx) {
+                    return Poll::Ready(FillEnd::ClientGone);
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        cell.set_deadline(u64::MAX);
+        match end {
+            FillEnd::Read(Ok(0)) => {
+                self.conn.readiness = Readiness::Broken;
+                Err(self.server_error(io::Error::from(io::ErrorKind::UnexpectedEof).into()))
+            }
+            FillEnd::Read(Ok(n)) => {
+                buf.advance_end(n);
+                Ok(())
+            }
+            FillEnd::Read(Err(e)) => {
+                self.conn.readiness = Readiness::Broken;
+                Err(self.server_error(e.into()))
+            }
+            FillEnd::Killed => Err(RelayError::Killed),
+            FillEnd::ClientGone => Err(RelayError::ClientGone),
+        }
+    }
+
+    /// Definitions have passed and the server sends no EOF there: a client of old gets one.
+    fn definitions_end(&mut self, buf: &Buf) {
+        if self.client_deprecates_eof() || !self.reader.server_deprecates_eof() {
+            return;
+        }
+        self.direct_to_out(buf);
+        let at = self.out.len();
+        let sequence = self.reader.insert_packet();
+        self.put_eof(sequence, 0, self.mode.status);
+        if self.mode.cursor {
+            self.held_eof = Some((at, sequence));
+        }
+    }
+
+    fn put_eof(&mut self, sequence: u8, warnings: u16, status: Status) {
+        let start = begin_packet(&mut self.out, sequence);
+        put_eof(&mut self.out, warnings, status);
+        end_packet(&mut self.out, start);
+    }
+
+    /// Something follows the definitions, so the EOF behind them was right.
+    fn settle_held_eof(&mut self) {
+        self.held_eof = None;
+    }
+
+    fn packet(&mut self, buf: &mut Buf, at: usize, control: Control, len: usize) -> Result<(), BackendError> {
+        match control {
+            Control::Ok => self.ok(buf, at, len),
+            Control::End => self.end(buf, at, len),
+            Control::Err => self.err(buf, at, len),
+            Control::PrepareOk => self.prepare_ok(buf, at, len),
+            Control::DefinitionsEof => self.definitions_eof(buf, at, len),
+            Control::ColumnCount | Control::LocalInfile | Control::Text => {
+                let payload = buf.filled()[at + HEADER_LEN..at + len].to_vec_small();
+                self.reader.accept(control, &payload, self.outcome.status)?;
+                self.pass_packet(buf, at, len);
+                Ok(())
+            }
+        }
+    }
+
+    fn pass_packet(&mut self, buf: &mut Buf, at: usize, len: usize) {
+        self.reader.renumber(&mut buf.filled_mut()[at..at + HEADER_LEN]);
+        self.pass(buf, at, len);
+    }
+
+    fn ok(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
+        let payload = &buf.filled()[at + HEADER_LEN..at + len];
+        let ok = OkPacket::parse(payload, self.conn.capabilities)?;
+        let (changed, status) = (!ok.changes.is_empty(), ok.status);
+        self.outcome.results += 1;
+        self.outcome.rows = None;
+        self.outcome.affected_rows = ok.affected_rows;
+        self.outcome.last_insert_id = ok.last_insert_id;
+        self.outcome.note_end(&ok);
+        self.reader.accept(Control::Ok, payload, status)?;
+        if !changed && !status.contains(Status::SESSION_STATE_CHANGED) {
+            self.pass_packet(buf, at, len);
+            return Ok(());
+        }
+        self.direct_to_out(buf);
+        self.settle_held_eof();
+        let ok = OkPacket::parse(&buf.filled()[at + HEADER_LEN..at + len], self.conn.capabilities)?;
+        let changes = client_changes(&ok);
+        let sequence = self.reader.replace_packet();
+        self.client.put_ok(&mut self.out, sequence, &OkPacket { changes: changes.as_bytes(), ..ok });
+        Ok(())
+    }
+
+    fn end(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
+        let payload = &buf.filled()[at + HEADER_LEN..at + len];
+        let ok = if payload.len() == EOF_LEN {
+            let (warnings, status) = parse_eof(payload)?;
+            OkPacket { warnings, status, ..OkPacket::default() }
+        } else {
+            OkPacket::parse(payload, self.conn.capabilities)?
+        };
+        self.outcome.results += 1;
+        self.outcome.rows = Some(self.reader.rows());
+        self.outcome.note_end(&ok);
+        let same_form = self.client_deprecates_eof() == (payload.len() != EOF_LEN);
+        if same_form && ok.changes.is_empty() && !ok.status.contains(Status::SESSION_STATE_CHANGED) {
+            self.reader.accept(Control::End, payload, ok.status)?;
+            self.pass_packet(buf, at, len);
+            return Ok(());
+        }
+        let changes = client_changes(&ok);
+        let ok = OkPacket { changes: changes.as_bytes(), ..ok };
+        self.reader.accept(Control::End, payload, ok.status)?;
+        let cursor_only = ok.status.contains(Status::CURSOR_EXISTS) && self.reader.rows() == 0;
+        match self.held_eof.take() {
+            // With an open cursor the EOF behind the definitions is the end.
+            Some((from, sequence)) if cursor_only => {
+                self.out.truncate(from);
+                self.client.put_end(&mut self.out, sequence, &ok);
+            }
+            _ => {
+                if !self.direct.is_empty() {
+                    self.out.extend_from_slice(&buf.filled()[self.direct.clone()]);
+                    self.direct = 0..0;
+                }
+                let sequence = self.reader.replace_packet();
+                self.client.put_end(&mut self.out, sequence, &ok);
+            }
+        }
+        Ok(())
+    }
+
+    fn err(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
+        let payload = &buf.filled()[at + HEADER_LEN..at + len];
+        self.outcome.error = Some(ErrPacket::parse(payload)?.code);
+        self.outcome.results += 1;
+        self.reader.accept(Control::Err, payload, self.outcome.status)?;
+        self.pass_packet(buf, at, len);
+        Ok(())
+    }
+
+    fn prepare_ok(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
+        let payload = &mut buf.filled_mut()[at + HEADER_LEN..at + len];
+        self.outcome.prepared = Some(PrepareOk::parse(payload)?);
+        if let Some(id) = self.mode.statement_id {
+            set_statement_id(payload, id);
+        }
+        self.reader.accept(Control::PrepareOk, payload, self.outcome.status)?;
+        self.pass_packet(buf, at, len);
+        Ok(())
+    }
+
+    fn definitions_eof(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
+        let payload = &buf.filled()[at + HEADER_LEN..at + len];
+        let (warnings, status) = parse_eof(payload)?;
+        self.reader.accept(Control::DefinitionsEof, payload, status)?;
+        if self.reader.is_done() {
+            self.outcome.note_end(&OkPacket { warnings, status, ..OkPacket::default() });
+        }
+        if self.client_deprecates_eof() && !self.reader.is_done() {
+            self.reader.omit_packet();
+            return Ok(());
+        }
+        self.pass_packet(buf, at, len);
+        Ok(())
+    }
+}
+
+enum FillEnd {
+    Read(io::Result<usize>),
+    Killed,
+    ClientGone,
+}
+
+impl Outcome {
+    fn note_end(&mut self, ok: &OkPacket<'_>) {
+        self.status = ok.status;
+        self.warnings = ok.warnings;
+        if ok.changes.is_empty() {
+            return;
+        }
+        for change in Changes::new(ok.changes) {
+            match change {
+                Change::SystemVariable { name, value } if name == b"last_gtid" => self.gtids = Some(value.to_vec()),
+                Change::SystemVariable { name, value } => {
+                    self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
+                }
+                Change::Schema(name) => self.schema = Some(name.to_vec()),
+                Change::StateChanged => self.state_changed = true,
+                Change::Gtids(set) => self.gtids = Some(set.to_vec()),
+                Change::Other => {}
+            }
+        }
+    }
+}
+
+/// What servers track for a client that has not said otherwise (session_track_system_variables' default).
+const CLIENT_TRACKS: &[&[u8]] = &[
+    b"autocommit",
+    b"character_set_client",
+    b"character_set_connection",
+    b"character_set_results",
+    b"time_zone",
+];
+
+/// The changes that the client would have been told directly.
+fn client_changes(ok: &OkPacket<'_>) -> ChangesBuilder {
+    let mut builder = ChangesBuilder::default();
+    for change in Changes::new(ok.changes) {
+        match change {
+            Change::SystemVariable { name, .. } if CLIENT_TRACKS.contains(&name) => builder.push(change),
+            Change::Schema(_) => builder.push(change),
+            _ => {}
+        }
+    }
+    builder
+}
+
+/// A column count or file name, copied out of the buffer so that the buffer can be changed.
+trait ToSmall {
+    fn to_vec_small(&self) -> smallvec::SmallVec<[u8; 32]>;
+}
+
+impl ToSmall for [u8] {
+    fn to_vec_small(&self) -> smallvec::SmallVec<[u8; 32]> {
+        smallvec::SmallVec::from_slice(self)
+    }
+}

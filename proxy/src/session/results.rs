@@ -1,0 +1,148 @@
+//! What the last statement left behind for the next one to ask: LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(),
+//! warnings. While the session holds the connection the server knows it; before the connection goes to another
+//! session it is read and kept here.
+
+use super::relay::Outcome;
+use pointsman_planner::{Effect, Reads, Statement, StatementKind};
+
+/// A value that either the proxy knows or only the held connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept<T> {
+    Known(T),
+    OnConnection,
+}
+
+/// SHOW WARNINGS of the last statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Diagnostics {
+    Empty,
+    OnConnection,
+    /// The packets of SHOW WARNINGS and of SHOW ERRORS as the server sent them, and their counts.
+    Captured(Box<CapturedDiagnostics>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapturedDiagnostics {
+    pub warnings: Vec<u8>,
+    pub errors: Vec<u8>,
+    pub warning_count: u64,
+    pub error_count: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct ResultState {
+    pub last_insert_id: Kept<u64>,
+    pub found_rows: Kept<u64>,
+    pub row_count: i64,
+    pub diagnostics: Diagnostics,
+}
+
+impl Default for ResultState {
+    fn default() -> Self {
+        Self {
+            last_insert_id: Kept::Known(0),
+            found_rows: Kept::Known(0),
+            row_count: 0,
+            diagnostics: Diagnostics::Empty,
+        }
+    }
+}
+
+/// Which results a statement leaves on its connection, told before it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leaves {
+    pub calc_found_rows: bool,
+    pub insert_id: bool,
+    /// A routine or an unknown statement: anything.
+    pub unknown: bool,
+    /// SHOW WARNINGS and its kin leave the diagnostics as they were.
+    pub keeps_diagnostics: bool,
+}
+
+impl Leaves {
+    #[must_use]
+    pub fn of(statements: &[Statement]) -> Self {
+        let mut leaves = Self::default();
+        for statement in statements {
+            leaves.keeps_diagnostics = matches!(
+                statement.kind,
+                StatementKind::ShowWarnings | StatementKind::ShowErrors | StatementKind::GetDiagnostics
+            );
+            for effect in &statement.effects {
+                match effect {
+                    Effect::CalcFoundRows => leaves.calc_found_rows = true,
+                    Effect::MayChangeLastInsertId => leaves.insert_id = true,
+                    Effect::Unknown => leaves.unknown = true,
+                    _ => {}
+                }
+            }
+        }
+        leaves
+    }
+}
+
+impl ResultState {
+    /// Takes in the reply of a statement that ran on the held connection.
+    pub fn note(&mut self, outcome: &Outcome, leaves: Leaves) {
+        if leaves.keeps_diagnostics && outcome.error.is_none() {
+            return;
+        }
+        if outcome.error.is_some() {
+            self.row_count = -1;
+            self.diagnostics = Diagnostics::OnConnection;
+            if leaves.insert_id || leaves.unknown {
+                self.last_insert_id = Kept::OnConnection;
+            }
+            if leaves.unknown {
+                self.found_rows = Kept::OnConnection;
+            }
+            return;
+        }
+        self.diagnostics = if outcome.warnings > 0 { Diagnostics::OnConnection } else { Diagnostics::Empty };
+        match outcome.rows {
+            Some(rows) => {
+                self.row_count = -1;
+                self.found_rows = Kept::Known(rows);
+            }
+            None => self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX),
+        }
+        if leaves.calc_found_rows || leaves.unknown || outcome.results > 1 {
+            self.found_rows = Kept::OnConnection;
+        }
+        // An explicit value for an AUTO_INCREMENT column comes back in the OK packet without being
+        // LAST_INSERT_ID(): only the server knows.
+        if outcome.last_insert_id != 0 || leaves.unknown || (leaves.insert_id && outcome.rows.is_some()) {
+            self.last_insert_id = Kept::OnConnection;
+        }
+    }
+
+    /// Whether the connection knows something that the proxy does not.
+    #[must_use]
+    pub fn on_connection(&self) -> bool {
+        self.last_insert_id == Kept::OnConnection
+            || self.found_rows == Kept::OnConnection
+            || self.diagnostics == Diagnostics::OnConnection
+    }
+
+    /// Whether a statement that reads this must run where the last one ran.
+    #[must_use]
+    pub fn needs_connection(&self, reads: Reads) -> bool {
+        let any = reads.contains(Reads::ANYTHING);
+        (reads.contains(Reads::LAST_INSERT_ID) || any) && self.last_insert_id == Kept::OnConnection
+            || (reads.contains(Reads::FOUND_ROWS) || any) && self.found_rows == Kept::OnConnection
+            || reads.contains(Reads::DIAGNOSTICS) && self.diagnostics == Diagnostics::OnConnection
+    }
+
+    /// The connection is gone with what only it knew.
+    pub fn connection_lost(&mut self) {
+        if self.last_insert_id == Kept::OnConnection {
+            self.last_insert_id = Kept::Known(0);
+        }
+        if self.found_rows == Kept::OnConnection {
+            self.found_rows = Kept::Known(0);
+        }
+        if self.diagnostics == Diagnostics::OnConnection {
+            self.diagnostics = Diagnostics::Empty;
+        }
+    }
+}

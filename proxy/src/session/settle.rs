@@ -1,0 +1,190 @@
+//! Parting with a connection: what only it knows is read from it, what it must forget is reset.
+
+use super::results::{CapturedDiagnostics, Diagnostics, Kept};
+use super::{Next, Session, Step};
+use crate::backend::conn::{BackendConn, BackendError, Readiness};
+use crate::error::ClientError;
+use pointsman_planner::Reads;
+use pointsman_protocol::command::COM_RESET_CONNECTION;
+use pointsman_protocol::reply::Status;
+use pointsman_protocol::response::ReplyKind;
+use pointsman_protocol::row::text_values;
+use std::time::Duration;
+
+/// A connection that does not answer a clean-up by then is closed.
+const CLEAN_UP_LIMIT: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// After a statement: keeps the connection where a transaction, a pin or results bind it, else gives it back.
+    pub(super) async fn keep_or_release(&mut self, conn: Box<BackendConn>, failed: bool) {
+        let config = self.core.shared.config.load();
+        if self.is_bound() {
+            self.hold_until = u64::MAX;
+            self.lease = Some(conn);
+        } else if self.results.on_connection() || failed {
+            let contended = self.core.shared.limits.of(conn.server.id).has_waiters();
+            if contended || config.debug.always_switch {
+                Box::pin(self.settle(conn, Reads::all())).await;
+            } else {
+                self.hold_until = self.core.clock.now_ms() + config.pool.result_state_hold.as_millis() as u64;
+                self.lease = Some(conn);
+            }
+        } else {
+            self.let_go(conn);
+        }
+    }
+
+    fn let_go(&mut self, conn: Box<BackendConn>) {
+        self.client.cell.handle.lease_ended();
+        self.hold_until = u64::MAX;
+        self.core.release(conn);
+    }
+
+    /// Reads what the session may still ask and gives the connection back. `reads`: what the statement at hand
+    /// asks for; diagnostics that nobody asks for any more are not fetched.
+    pub(super) async fn settle(&mut self, mut conn: Box<BackendConn>, reads: Reads) {
+        let captured = tokio::time::timeout(CLEAN_UP_LIMIT, self.capture(&mut conn, reads)).await;
+        if !matches!(captured, Ok(Ok(()))) {
+            tracing::warn!(server = %conn.server.addr, "lost a connection while reading its last results");
+            conn.readiness = Readiness::Broken;
+            self.results.connection_lost();
+        }
+        // An ERR carries no status: a transaction may turn out to be open only now.
+        if conn.status.contains(Status::IN_TRANS) && conn.readiness == Readiness::Ready {
+            self.status.insert(Status::IN_TRANS);
+            self.lease = Some(conn);
+            return;
+        }
+        self.let_go(conn);
+    }
+
+    async fn capture(&mut self, conn: &mut BackendConn, reads: Reads) -> Result<(), BackendError> {
+        let pool = &self.core.buffers;
+        if self.results.diagnostics == Diagnostics::OnConnection {
+            if reads.intersects(Reads::DIAGNOSTICS | Reads::ANYTHING) {
+                let warnings = conn.query(b"SHOW WARNINGS", pool).await?;
+                let errors = conn.query(b"SHOW ERRORS", pool).await?;
+                self.results.diagnostics = Diagnostics::Captured(Box::new(CapturedDiagnostics {
+                    warning_count: warnings.rows.len() as u64,
+                    error_count: errors.rows.len() as u64,
+                    warnings: warnings.wire,
+                    errors: errors.wire,
+                }));
+            } else {
+                // The next statement would have cleared them; only the status is still to be learned.
+                conn.query(b"DO 0", pool).await?;
+                self.results.diagnostics = Diagnostics::Empty;
+            }
+            conn.actual.diagnostics_empty = false;
+        }
+        if self.results.found_rows == Kept::OnConnection {
+            let n = number(conn, b"SELECT FOUND_ROWS()", pool).await?;
+            self.results.found_rows = Kept::Known(n);
+        }
+        if self.results.last_insert_id == Kept::OnConnection {
+            let n = number(conn, b"SELECT LAST_INSERT_ID()", pool).await?;
+            self.results.last_insert_id = Kept::Known(n);
+            conn.actual.last_insert_id = Some(n);
+        }
+        Ok(())
+    }
+
+    /// Woken while waiting for a command: killed, shutting down, or a deadline.
+    pub(super) async fn alarm(&mut self) -> Step {
+        if self.client.cell.handle.is_killed() {
+            return self.last_words(&ClientError::killed()).await;
+        }
+        if self.core.is_shutting_down() && !self.is_bound() {
+            return self.last_words(&ClientError::shutting_down()).await;
+        }
+        let now = self.core.clock.now_ms();
+        if now >= self.hold_until && !self.is_bound() {
+            self.hold_until = u64::MAX;
+            if let Some(conn) = self.lease.take() {
+                self.settle(conn, Reads::all()).await;
+            }
+            return Ok(Next::Command);
+        }
+        if now < self.client.cell.deadline() {
+            return Ok(Next::Command);
+        }
+        let idle_transaction = self.core.shared.config.load().session.idle_transaction_timeout;
+        if self.status.contains(Status::IN_TRANS) && idle_transaction.is_some() {
+            return self.last_words(&ClientError::idle_transaction()).await;
+        }
+        self.last_words(&ClientError::idle_timeout()).await
+    }
+
+    /// An error that the client finds when it next reads, as MySQL 8.0.24 and later leave one.
+    async fn last_words(&mut self, error: &ClientError) -> Step {
+        self.client.send_error(0, error).await?;
+        Ok(Next::Close)
+    }
+
+    /// When the session wants to be woken while its client is silent.
+    pub(super) fn set_idle_deadline(&mut self) {
+        let config = self.core.shared.config.load();
+        let now = self.core.clock.now_ms();
+        let own = self.state.wanted.vars.get("wait_timeout").and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+        let idle_s: u64 = own.unwrap_or(config.session.client_idle_timeout.as_secs());
+        let mut deadline = now.saturating_add(idle_s.saturating_mul(1000));
+        if let (true, Some(limit)) =
+            (self.status.contains(Status::IN_TRANS), config.session.idle_transaction_timeout)
+        {
+            deadline = deadline.min(now + limit.as_millis() as u64);
+        }
+        self.client.cell.set_deadline(deadline.min(self.hold_until));
+    }
+
+    /// The session is over: its connection is cleaned for others, or closed.
+    pub(super) async fn end(&mut self) {
+        if let Some(conn) = self.lease.take() {
+            self.clean_up(conn).await;
+        }
+        self.client.stream.shutdown().await;
+    }
+
+    /// Gives back a connection that may carry a transaction or state of this session.
+    pub(super) async fn clean_up(&mut self, mut conn: Box<BackendConn>) {
+        if conn.readiness == Readiness::Ready && self.is_bound() {
+            let reset = tokio::time::timeout(CLEAN_UP_LIMIT, self.reset(&mut conn)).await;
+            if !self.pins.reset_clears() || !matches!(reset, Ok(Ok(()))) {
+                conn.readiness = Readiness::Broken;
+            }
+        }
+        self.pins.clear();
+        self.let_go(conn);
+    }
+
+    /// COM_RESET_CONNECTION rolls back, drops temporary tables, releases locks, clears variables; and with them
+    /// the trackers, which are switched on again.
+    async fn reset(&self, conn: &mut BackendConn) -> Result<(), BackendError> {
+        let mut wire = Vec::new();
+        BackendConn::put_command(&mut wire, COM_RESET_CONNECTION, &[]);
+        let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await?;
+        let trackers = self.core.tracker_statement(conn).await?;
+        let set = conn.query(&trackers, &self.core.buffers).await?;
+        if reply.error.is_some() || set.error.is_some() {
+            conn.readiness = Readiness::Broken;
+            return Ok(());
+        }
+        let schema = conn.actual.schema.take();
+        let multi_statements = conn.actual.multi_statements;
+        conn.actual = self.core.fresh(None);
+        conn.actual.schema = schema;
+        conn.actual.multi_statements = multi_statements;
+        conn.prepared.clear();
+        Ok(())
+    }
+}
+
+/// The single number that a query gives.
+async fn number(
+    conn: &mut BackendConn,
+    text: &[u8],
+    pool: &crate::core::buffers::BufPool,
+) -> Result<u64, BackendError> {
+    let reply = conn.query(text, pool).await?;
+    let first = reply.rows.first().and_then(|row| text_values(row).next()?.ok()?);
+    Ok(first.and_then(|v| std::str::from_utf8(v).ok()?.parse().ok()).unwrap_or(0))
+}

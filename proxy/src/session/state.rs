@@ -1,0 +1,158 @@
+//! The state of a session that moves with it between connections, and how its statements are to be read.
+
+use super::relay::Outcome;
+use super::sync::Wanted;
+use super::vars::Vars;
+use crate::backend::open::schema_name;
+use crate::core::Core;
+use pointsman_planner::reading::{ClientCharset, Reading, ServerKind};
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::charset;
+use std::rc::Rc;
+
+/// Variables that the proxy never carries over: they follow from others, hold for one statement, or are its own.
+const NOT_CARRIED: &[&str] = &[
+    "character_set_database",
+    "collation_database",
+    "error_count",
+    "external_user",
+    "gtid_seq_no",
+    "hostname",
+    "identity",
+    "in_transaction",
+    "insert_id",
+    "last_insert_id",
+    "proxy_user",
+    "pseudo_thread_id",
+    "rand_seed1",
+    "rand_seed2",
+    "session_track_gtids",
+    "session_track_schema",
+    "session_track_state_change",
+    "session_track_system_variables",
+    "session_track_transaction_info",
+    "statement_id",
+    "warning_count",
+];
+
+#[derive(Debug)]
+pub struct SessionState {
+    pub wanted: Wanted,
+    pub reading: Reading,
+}
+
+impl SessionState {
+    #[must_use]
+    pub fn new(core: &Core, charset: u16, capabilities: Capabilities) -> Self {
+        let wanted = Wanted {
+            schema: None,
+            vars: core.interner.intern(initial_vars(core, capabilities)),
+            charset,
+            multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
+            user_vars: Rc::default(),
+        };
+        let reading = read_as(core, &wanted);
+        Self { wanted, reading }
+    }
+
+    /// Back to what the login gave (COM_RESET_CONNECTION, COM_CHANGE_USER). The schema stays.
+    pub fn reset(&mut self, core: &Core, charset: u16, capabilities: Capabilities) {
+        let schema = self.wanted.schema.take();
+        *self = Self::new(core, charset, capabilities);
+        self.wanted.schema = schema;
+    }
+
+    /// Takes in what the server's trackers said. `one_shot`: the statement set something for the next one only.
+    pub fn note_changes(&mut self, core: &Core, outcome: &Outcome, one_shot: bool) {
+        if let Some(schema) = &outcome.schema {
+            self.wanted.schema = schema_name(schema);
+        }
+        if outcome.variables.is_empty() || one_shot {
+            return;
+        }
+        let mut vars = (*self.wanted.vars).clone();
+        for (name, value) in &outcome.variables {
+            if !NOT_CARRIED.contains(&name.as_str()) {
+                vars = vars.with(name, value);
+            }
+        }
+        self.set_vars(core, vars);
+    }
+
+    /// A variable was set to DEFAULT: it has no value of its own any more where that moves (timestamp).
+    pub fn forget_var(&mut self, core: &Core, name: &str) {
+        if self.wanted.vars.get(name).is_some() {
+            self.set_vars(core, self.wanted.vars.without(name));
+        }
+    }
+
+    fn set_vars(&mut self, core: &Core, vars: Vars) {
+        self.wanted.vars = core.interner.intern(vars);
+        self.reading = read_as(core, &self.wanted);
+    }
+
+    pub fn set_multi_statements(&mut self, core: &Core, on: bool) {
+        self.wanted.multi_statements = on;
+        self.reading = read_as(core, &self.wanted);
+    }
+
+    pub fn set_user_var(&mut self, name: &str, value: Option<&[u8]>) {
+        let all = Rc::make_mut(&mut self.wanted.user_vars);
+        all.retain(|(n, _)| n != name);
+        if let Some(value) = value {
+            all.push((name.to_owned(), value.to_vec()));
+        }
+    }
+}
+
+/// CLIENT_IGNORE_SPACE is a login flag at the servers; here it is replayed as the sql_mode that it stands for.
+fn initial_vars(core: &Core, capabilities: Capabilities) -> Vars {
+    if !capabilities.contains(Capabilities::IGNORE_SPACE) {
+        return Vars::default();
+    }
+    let info = core.shared.servers.all().iter().find_map(|s| s.info());
+    let mode = info.map_or_else(String::new, |i| i.sql_mode.clone());
+    if mode.split(',').any(|m| m == "IGNORE_SPACE") {
+        return Vars::default();
+    }
+    let mode = if mode.is_empty() { "IGNORE_SPACE".to_owned() } else { format!("{mode},IGNORE_SPACE") };
+    Vars::default().with("sql_mode", mode.as_bytes())
+}
+
+fn read_as(core: &Core, wanted: &Wanted) -> Reading {
+    let info = core.shared.servers.all().iter().find_map(|s| s.info());
+    let mode: Vec<u8> = match wanted.vars.get("sql_mode") {
+        Some(mode) => mode.to_vec(),
+        None => info.as_ref().map_or_else(Vec::new, |i| i.sql_mode.clone().into_bytes()),
+    };
+    let has = |name: &[u8]| mode.split(|b| *b == b',').any(|m| m.eq_ignore_ascii_case(name));
+    let kind = info.as_ref().map_or(ServerKind::MariaDb, |i| i.kind);
+    Reading {
+        server: kind,
+        version: info.as_ref().map_or(100_000, |i| i.version_number),
+        charset: client_charset(wanted, kind),
+        ansi_quotes: has(b"ANSI_QUOTES") || has(b"ANSI"),
+        no_backslash_escapes: has(b"NO_BACKSLASH_ESCAPES"),
+        ignore_space: has(b"IGNORE_SPACE"),
+        oracle: has(b"ORACLE"),
+        multi_statements: wanted.multi_statements,
+    }
+}
+
+fn client_charset(wanted: &Wanted, kind: ServerKind) -> ClientCharset {
+    let of_handshake = || {
+        let kind = match kind {
+            ServerKind::MariaDb => charset::ServerKind::MariaDb,
+            ServerKind::MySql => charset::ServerKind::MySql,
+        };
+        charset::collation(kind, wanted.charset).map_or(&b""[..], |c| c.charset.as_bytes())
+    };
+    match wanted.vars.get("character_set_client").unwrap_or_else(of_handshake) {
+        b"gbk" => ClientCharset::Gbk,
+        b"gb18030" => ClientCharset::Gb18030,
+        b"big5" => ClientCharset::Big5,
+        b"sjis" => ClientCharset::Sjis,
+        b"cp932" => ClientCharset::Cp932,
+        _ => ClientCharset::AsciiSafe,
+    }
+}

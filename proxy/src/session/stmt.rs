@@ -1,0 +1,395 @@
+//! COM_STMT_*: statements that the client prepares once and that run on whichever connection is at hand.
+//!
+//! The client's statement ids are the session's own. A connection that has not seen a statement is made to
+//! prepare it first; it keeps it for the next session that uses the same text in the same state.
+
+use super::execute::{Failure, Request, read_prefix};
+use super::sync::{Needs, Wanted};
+use super::{Next, Session, Step};
+use crate::backend::conn::{BackendConn, Prepared, StatementKey};
+use crate::core::buffers::Buf;
+use crate::error::ClientError;
+use pointsman_planner::{Analysis, Hint, RoutePlan, leading_hint};
+use pointsman_protocol::command::{COM_STMT_CLOSE, COM_STMT_PREPARE};
+use pointsman_protocol::frame::put_packet;
+use pointsman_protocol::reply::Status;
+use pointsman_protocol::response::ReplyKind;
+use pointsman_protocol::stmt::{Execute, LongData, PrepareOk, set_statement_id, statement_id};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// Statements kept prepared on one connection; the longest unused makes room.
+const PREPARED_PER_CONNECTION: usize = 256;
+
+/// A statement that the client has prepared.
+struct ClientStatement {
+    text: Rc<[u8]>,
+    analysis: Rc<Analysis>,
+    key: StatementKey,
+    /// The state it was prepared in; it is prepared again in the same.
+    prepared_in: Wanted,
+    parameters: u16,
+    types: Option<Rc<[u8]>>,
+    /// COM_STMT_SEND_LONG_DATA payloads in order, for the next execution.
+    long_data: Vec<Vec<u8>>,
+    long_data_len: usize,
+    /// More long data came than may be kept: the next execution fails.
+    too_long: bool,
+}
+
+/// The session's prepared statements.
+#[derive(Default)]
+pub(super) struct StatementTable {
+    statements: FxHashMap<u32, ClientStatement>,
+    next_id: u32,
+    /// Statements whose cursor is open on the lease.
+    cursors: Vec<u32>,
+}
+
+impl StatementTable {
+    pub fn close_cursors(&mut self) {
+        self.cursors.clear();
+    }
+}
+
+/// One execution, as [`Session::execute`] sends it.
+pub(super) struct Execution<'a> {
+    text: Rc<[u8]>,
+    key: StatementKey,
+    prepared_in: Wanted,
+    types: Option<Rc<[u8]>>,
+    parsed: Execute<'a>,
+    body: &'a [u8],
+    long_data: Vec<Vec<u8>>,
+}
+
+impl Session {
+    fn table(&mut self) -> &mut StatementTable {
+        self.statements.get_or_insert_default()
+    }
+
+    fn statement(&mut self, id: u32) -> Option<&mut ClientStatement> {
+        self.statements.as_mut()?.statements.get_mut(&id)
+    }
+
+    pub(super) async fn stmt_prepare(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
+        let limit = self.core.shared.config.load().session.max_prepared_statements as usize;
+        if self.table().statements.len() >= limit {
+            return self.answer_error(sequence, &ClientError::too_many_statements(limit)).await;
+        }
+        let text = &body[1..];
+        let analysis = self.core.analyze(text, &self.state.reading);
+        // The client's id is fixed for the session, so it can be part of the text.
+        let rewritten = self.rewrite(text, analysis.reads() & pointsman_planner::Reads::CONNECTION_ID);
+        let text: Rc<[u8]> = rewritten.as_deref().unwrap_or(text).into();
+        let sent = rewritten.as_ref().map(|t| frame_prepare(t));
+        let plan = self.plan_prepared(&analysis, &text);
+        let id = self.table().next_id.wrapping_add(1).max(1);
+        self.table().next_id = id;
+        let request = Request {
+            wire: sent.as_deref().unwrap_or(wire),
+            kind: ReplyKind::Prepare,
+            client_sequence: sequence,
+            server_sequence: if sent.is_some() { 1 } else { sequence },
+            cursor: false,
+            statement_id: Some(id),
+            analysis: &analysis,
+            plan: RoutePlan { writes: false, ..plan },
+            reads: pointsman_planner::Reads::default(),
+            execute: None,
+        };
+        let key = self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts()));
+        let (next, outcome) = self.execute_prepare(&request, key).await?;
+        if let Some(ok) = outcome {
+            let prepared_in = self.state.wanted.clone();
+            let statement = ClientStatement {
+                text,
+                analysis,
+                key,
+                prepared_in,
+                parameters: ok.parameters,
+                types: None,
+                long_data: Vec::new(),
+                long_data_len: 0,
+                too_long: false,
+            };
+            self.table().statements.insert(id, statement);
+        }
+        Ok(next)
+    }
+
+    async fn execute_prepare(
+        &mut self,
+        request: &Request<'_>,
+        key: StatementKey,
+    ) -> std::io::Result<(Next, Option<PrepareOk>)> {
+        self.preparing = Some(key);
+        let (next, outcome) = self.execute(request).await?;
+        self.preparing = None;
+        Ok((next, outcome.filter(|o| o.error.is_none()).and_then(|o| o.prepared)))
+    }
+
+    /// Where a prepared statement is planned to run. Hints in its text count as in a plain one.
+    fn plan_prepared(&self, analysis: &Analysis, text: &[u8]) -> RoutePlan {
+        let hint: Hint = leading_hint(text);
+        self.plan(analysis, &hint)
+    }
+
+    pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
+        let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
+        let capabilities = self.client.capabilities;
+        let max_long_data = self.core.shared.config.load().session.max_long_data as usize;
+        let Some(statement) = self.statement(id) else {
+            return self.answer_error(sequence, &ClientError::unknown_statement(id, "mysqld_stmt_execute")).await;
+        };
+        let Ok(parsed) = Execute::parse(body, statement.parameters, capabilities) else {
+            return self.fail(sequence, &ClientError::malformed()).await;
+        };
+        if std::mem::take(&mut statement.too_long) {
+            statement.clear_long_data();
+            return self.answer_error(sequence, &ClientError::long_data_too_large(max_long_data)).await;
+        }
+        if let Some(types) = parsed.types.filter(|t| statement.types.as_deref() != Some(t)) {
+            statement.types = Some(types.into());
+        }
+        let execution = Execution {
+            text: statement.text.clone(),
+            key: statement.key,
+            prepared_in: statement.prepared_in.clone(),
+            types: statement.types.clone(),
+            parsed,
+            body,
+            long_data: statement.clear_long_data(),
+        };
+        let analysis = statement.analysis.clone();
+        self.close_cursor(id).await;
+        self.run_execution(id, &execution, &analysis, sequence).await
+    }
+
+    async fn run_execution(&mut self, id: u32, execution: &Execution<'_>, analysis: &Rc<Analysis>, sequence: u8) -> Step {
+        let reads = analysis.reads();
+        // Values that only the session knows stand in for the calls: such a text is prepared for one execution.
+        let replaced = self.rewrite(&execution.text, reads);
+        let own = replaced.map(|text| Execution {
+            key: self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts())),
+            text: text.into(),
+            prepared_in: execution.prepared_in.clone(),
+            types: execution.types.clone(),
+            parsed: execution.parsed,
+            body: execution.body,
+            long_data: execution.long_data.clone(),
+        });
+        let execution = own.as_ref().unwrap_or(execution);
+        let plan = self.plan_prepared(analysis, &execution.text);
+        let request = Request {
+            wire: &[],
+            kind: ReplyKind::Results,
+            client_sequence: sequence,
+            server_sequence: 1,
+            cursor: execution.parsed.wants_cursor(),
+            statement_id: None,
+            analysis,
+            plan,
+            reads,
+            execute: Some(execution),
+        };
+        let (next, outcome) = self.execute(&request).await?;
+        let open = outcome.is_some_and(|o| o.status.contains(Status::CURSOR_EXISTS));
+        if open && self.cursor_lease_is_kept() {
+            self.table().cursors.push(id);
+        }
+        Ok(next)
+    }
+
+    fn cursor_lease_is_kept(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Sends an execution on a connection, which is made to prepare the statement first where it has not.
+    pub(super) async fn send_execute(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+        execution: &Execution<'_>,
+        needs: Needs,
+    ) -> Result<(), Failure> {
+        if !conn.prepared.contains_key(&execution.key) {
+            self.prepare_on(conn, buf, execution).await?;
+        }
+        conn.uses += 1;
+        let uses = conn.uses;
+        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(()) };
+        prepared.used = uses;
+        let mut wire = Vec::with_capacity(execution.body.len() + 64);
+        for data in &execution.long_data {
+            let mut data = data.clone();
+            set_statement_id(&mut data, prepared.id);
+            put_packet(&mut wire, 0, &data);
+        }
+        let splice = execution.parsed.has_parameters()
+            && execution.parsed.types.is_none()
+            && prepared.types.as_deref() != execution.types.as_deref();
+        let mut body = Vec::with_capacity(execution.body.len() + 64);
+        match execution.types.as_deref().filter(|_| splice) {
+            Some(types) => execution.parsed.put_with_types(&mut body, prepared.id, types),
+            None => {
+                body.extend_from_slice(execution.body);
+                set_statement_id(&mut body, prepared.id);
+            }
+        }
+        prepared.types.clone_from(&execution.types);
+        put_packet(&mut wire, 0, &body);
+        self.send(conn, buf, request, &wire, needs).await
+    }
+
+    /// Prepares the statement on a connection, in the state in which the client prepared it.
+    async fn prepare_on(&mut self, conn: &mut BackendConn, buf: &mut Buf, execution: &Execution<'_>) -> Result<(), Failure> {
+        let mut prefix = Vec::new();
+        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, Needs::default());
+        if commands > 0 {
+            conn.send(&prefix).await.map_err(Failure::Send)?;
+            read_prefix(conn, buf, commands).await?;
+        }
+        execution.prepared_in.adopt(conn, Needs::default());
+        make_room(conn).await?;
+        conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
+        let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
+        if let Some(e) = reply.error {
+            // The connection is fine; the statement no longer is (its table was dropped, say).
+            conn.readiness = crate::backend::conn::Readiness::Ready;
+            return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
+        }
+        let ok = PrepareOk::parse(super::client::payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
+        conn.prepared.insert(execution.key, Prepared { id: ok.statement_id, types: None, used: conn.uses });
+        Ok(())
+    }
+
+    pub(super) async fn stmt_fetch(&mut self, wire: &mut [u8], body: &[u8], sequence: u8) -> Step {
+        let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
+        let unknown = ClientError::unknown_statement(id, "mysqld_stmt_fetch");
+        let open = self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id));
+        let known = self.statement(id).map(|s| (s.key, s.analysis.clone()));
+        let (Some((key, analysis)), true, Some(conn)) = (known, open, &self.lease) else {
+            return self.answer_error(sequence, &unknown).await;
+        };
+        let Some(prepared) = conn.prepared.get(&key) else { return self.answer_error(sequence, &unknown).await };
+        set_statement_id(&mut wire[pointsman_protocol::frame::HEADER_LEN..], prepared.id);
+        let plan = RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
+        let request = Request {
+            wire,
+            kind: ReplyKind::Rows,
+            client_sequence: sequence,
+            server_sequence: sequence,
+            cursor: false,
+            statement_id: None,
+            analysis: &analysis,
+            plan,
+            reads: pointsman_planner::Reads::default(),
+            execute: None,
+        };
+        let (next, outcome) = self.execute(&request).await?;
+        if outcome.is_none_or(|o| o.error.is_some() || o.status.contains(Status::LAST_ROW_SENT)) {
+            self.cursor_ended(id);
+        }
+        Ok(next)
+    }
+
+    fn cursor_ended(&mut self, id: u32) {
+        self.table().cursors.retain(|c| *c != id);
+        self.pins.cursor_closed(id);
+    }
+
+    /// Closes the cursor of a statement that is executed again, reset or closed.
+    async fn close_cursor(&mut self, id: u32) {
+        if self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id)) {
+            let key = self.statement(id).map(|s| s.key);
+            if let (Some(key), Some(conn)) = (key, &mut self.lease) {
+                if let Some(prepared) = conn.prepared.remove(&key) {
+                    let mut wire = Vec::new();
+                    BackendConn::put_command(&mut wire, COM_STMT_CLOSE, &prepared.id.to_le_bytes());
+                    // COM_STMT_CLOSE has no reply; a failure shows with the next command.
+                    let _ = conn.io.write_all(&wire).await;
+                }
+            }
+            self.cursor_ended(id);
+        }
+    }
+
+    pub(super) async fn stmt_close(&mut self, body: &[u8]) -> Step {
+        if let Ok(id) = statement_id(body) {
+            self.close_cursor(id).await;
+            self.table().statements.remove(&id);
+            self.give_back_if_free().await;
+        }
+        Ok(Next::Command)
+    }
+
+    pub(super) async fn stmt_reset(&mut self, body: &[u8], sequence: u8) -> Step {
+        let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
+        let Some(statement) = self.statement(id) else {
+            return self.answer_error(sequence, &ClientError::unknown_statement(id, "mysqld_stmt_reset")).await;
+        };
+        statement.clear_long_data();
+        statement.too_long = false;
+        self.close_cursor(id).await;
+        self.give_back_if_free().await;
+        self.client.send_ok(sequence, self.status).await?;
+        Ok(Next::Command)
+    }
+
+    /// A cursor was the last thing that kept the connection.
+    async fn give_back_if_free(&mut self) {
+        if !self.is_bound() {
+            if let Some(conn) = self.lease.take() {
+                self.keep_or_release(conn, false).await;
+            }
+        }
+    }
+
+    /// COM_STMT_SEND_LONG_DATA has no reply; what is wrong with it shows at the execution.
+    pub(super) fn stmt_long_data(&mut self, body: &[u8]) -> Step {
+        let limit = self.core.shared.config.load().session.max_long_data as usize;
+        if let Ok(data) = LongData::parse(body) {
+            if let Some(statement) = self.statement(data.statement) {
+                if statement.long_data_len + data.data.len() > limit {
+                    statement.too_long = true;
+                } else {
+                    statement.long_data_len += data.data.len();
+                    statement.long_data.push(body.to_vec());
+                }
+            }
+        }
+        Ok(Next::Command)
+    }
+}
+
+impl ClientStatement {
+    fn clear_long_data(&mut self) -> Vec<Vec<u8>> {
+        self.long_data_len = 0;
+        std::mem::take(&mut self.long_data)
+    }
+}
+
+fn frame_prepare(text: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(text.len() + 1);
+    payload.push(COM_STMT_PREPARE);
+    payload.extend_from_slice(text);
+    let mut wire = Vec::with_capacity(payload.len() + 8);
+    put_packet(&mut wire, 0, &payload);
+    wire
+}
+
+/// Closes the longest unused statement of a connection that keeps too many.
+async fn make_room(conn: &mut BackendConn) -> Result<(), Failure> {
+    if conn.prepared.len() < PREPARED_PER_CONNECTION {
+        return Ok(());
+    }
+    let oldest = conn.prepared.iter().min_by_key(|(_, p)| p.used).map(|(k, _)| *k);
+    if let Some(prepared) = oldest.and_then(|k| conn.prepared.remove(&k)) {
+        let mut wire = Vec::new();
+        BackendConn::put_command(&mut wire, COM_STMT_CLOSE, &prepared.id.to_le_bytes());
+        conn.send(&wire).await.map_err(Failure::Send)?;
+    }
+    Ok(())
+}

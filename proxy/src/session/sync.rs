@@ -1,0 +1,177 @@
+//! Brings a connection into a session's state: schema, character sets, variables, user variables, the last
+//! insert id. What differs is written in front of the statement; mostly nothing does.
+
+use super::vars::{Vars, put_assignment};
+use crate::backend::conn::{Actual, BackendConn};
+use pointsman_planner::{Reads, ServerKind};
+use pointsman_protocol::charset::collation;
+use pointsman_protocol::command::{COM_INIT_DB, COM_SET_OPTION};
+use std::rc::Rc;
+
+/// The variables that SET NAMES sets.
+pub const NAMES_VARIABLES: [&str; 4] =
+    ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
+
+/// The state of a session that moves with it from connection to connection.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub schema: Option<Rc<str>>,
+    pub vars: Rc<Vars>,
+    /// Collation id of the client's handshake.
+    pub charset: u16,
+    pub multi_statements: bool,
+    /// Literal-valued user variables.
+    pub user_vars: Rc<Vec<(String, Vec<u8>)>>,
+}
+
+/// What a statement needs beyond variables and schema.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    pub user_vars: bool,
+    /// Restore LAST_INSERT_ID() to this.
+    pub last_insert_id: Option<u64>,
+    /// SHOW WARNINGS must be empty.
+    pub empty_diagnostics: bool,
+}
+
+impl Needs {
+    #[must_use]
+    pub fn of(reads: Reads) -> Self {
+        let any = reads.contains(Reads::ANYTHING);
+        Self { user_vars: any || reads.contains(Reads::USER_VARS), ..Self::default() }
+    }
+}
+
+impl Wanted {
+    /// Whether the connection is in this state already, as far as each statement sees it.
+    #[must_use]
+    pub fn matches(&self, actual: &Actual) -> bool {
+        Rc::ptr_eq(&self.vars, &actual.vars)
+            && actual.charset == Some(self.charset)
+            && self.multi_statements == actual.multi_statements
+            && self.schema == actual.schema
+    }
+
+    /// A connection that has a schema can't be brought back to having none.
+    #[must_use]
+    pub fn reachable_from(&self, actual: &Actual) -> bool {
+        self.schema.is_some() || actual.schema.is_none()
+    }
+
+    /// Appends the commands that bring `conn` into this state; gives how many replies they will have.
+    #[must_use]
+    pub fn put_prefix(&self, out: &mut Vec<u8>, conn: &BackendConn, needs: Needs) -> usize {
+        let mut commands = 0;
+        if !self.matches(&conn.actual) {
+            commands += self.put_basic(out, conn);
+        }
+        if needs.user_vars {
+            commands += self.put_user_vars(out, conn);
+        }
+        if let Some(id) = needs.last_insert_id.filter(|id| conn.actual.last_insert_id != Some(*id)) {
+            conn.put_query(out, format!("SET last_insert_id={id}").as_bytes());
+            commands += 1;
+        }
+        if needs.empty_diagnostics && !conn.actual.diagnostics_empty {
+            // A subquery counts as using tables, which is what clears the list on both servers.
+            conn.put_query(out, b"DO (SELECT 1)");
+            commands += 1;
+        }
+        commands
+    }
+
+    fn put_basic(&self, out: &mut Vec<u8>, conn: &BackendConn) -> usize {
+        let mut commands = 0;
+        if self.multi_statements != conn.actual.multi_statements {
+            let option: u16 = if self.multi_statements { 0 } else { 1 };
+            BackendConn::put_command(out, COM_SET_OPTION, &option.to_le_bytes());
+            commands += 1;
+        }
+        if let Some(schema) = self.schema.as_ref().filter(|_| self.schema != conn.actual.schema) {
+            BackendConn::put_command(out, COM_INIT_DB, schema.as_bytes());
+            commands += 1;
+        }
+        let mut set = b"SET ".to_vec();
+        self.put_vars(&mut set, conn);
+        if set.len() > 4 {
+            set.pop();
+            conn.put_query(out, &set);
+            commands += 1;
+        }
+        commands
+    }
+
+    /// Appends the assignments, each with a comma behind it.
+    fn put_vars(&self, set: &mut Vec<u8>, conn: &BackendConn) {
+        let stale = |n: &&str| conn.actual.vars.get(n).is_some() && self.vars.get(n).is_none();
+        let names = conn.actual.charset != Some(self.charset) || NAMES_VARIABLES.iter().any(stale);
+        let mut base = conn.actual.vars.clone();
+        if names {
+            let kind = conn.server.info().map_or(ServerKind::MariaDb, |i| i.kind);
+            if let Some(c) = collation(kind_of(kind), self.charset) {
+                set.extend_from_slice(format!("NAMES {} COLLATE {},", c.charset, c.name).as_bytes());
+            } else {
+                set.extend_from_slice(b"NAMES DEFAULT,");
+            }
+            base = Rc::new(NAMES_VARIABLES.iter().fold((*base).clone(), |all, n| all.without(n)));
+        }
+        for change in self.vars.changes_from(&base) {
+            put_assignment(set, change);
+            set.push(b',');
+        }
+    }
+
+    fn put_user_vars(&self, out: &mut Vec<u8>, conn: &BackendConn) -> usize {
+        let mut set = b"SET ".to_vec();
+        for (name, _) in &conn.actual.user_vars {
+            if !self.user_vars.iter().any(|(n, _)| n == name) {
+                put_user_var(&mut set, name, b"NULL");
+            }
+        }
+        for (name, value) in self.user_vars.iter() {
+            if !conn.actual.user_vars.iter().any(|(n, v)| n == name && v == value) {
+                put_user_var(&mut set, name, value);
+            }
+        }
+        if set.len() == 4 {
+            return 0;
+        }
+        set.pop();
+        conn.put_query(out, &set);
+        1
+    }
+
+    /// Notes on the connection what the prefix has done.
+    pub fn adopt(&self, conn: &mut BackendConn, needs: Needs) {
+        let actual = &mut conn.actual;
+        actual.schema.clone_from(&self.schema);
+        actual.vars.clone_from(&self.vars);
+        actual.charset = Some(self.charset);
+        actual.multi_statements = self.multi_statements;
+        if needs.user_vars {
+            actual.user_vars.clone_from(&self.user_vars);
+        }
+        if needs.last_insert_id.is_some() {
+            actual.last_insert_id = needs.last_insert_id;
+        }
+        if needs.empty_diagnostics {
+            actual.diagnostics_empty = true;
+        }
+    }
+}
+
+fn put_user_var(set: &mut Vec<u8>, name: &str, value: &[u8]) {
+    set.extend_from_slice(b"@`");
+    set.extend_from_slice(name.replace('`', "``").as_bytes());
+    set.extend_from_slice(b"`=");
+    set.extend_from_slice(value);
+    set.push(b',');
+}
+
+/// The protocol crate's tables know servers by their own name.
+fn kind_of(kind: ServerKind) -> pointsman_protocol::charset::ServerKind {
+    match kind {
+        ServerKind::MariaDb => pointsman_protocol::charset::ServerKind::MariaDb,
+        ServerKind::MySql => pointsman_protocol::charset::ServerKind::MySql,
+    }
+}

@@ -1,0 +1,148 @@
+//! Where two runs of one script differ, field by field.
+
+use std::fmt;
+
+use super::connection::Reply;
+use super::corpus::{Action, Mask, Step};
+use super::reply::{Event, Field};
+use super::runner::Outcome;
+
+/// Fields shown for one statement: the first ones say what is wrong, the rest follows from them.
+const MAX_FIELDS: usize = 4;
+/// Characters of a value that are shown.
+const MAX_VALUE: usize = 400;
+const MASKED: &str = "(masked)";
+
+/// One statement that was answered differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub place: String,
+    pub connection: String,
+    pub statement: String,
+    /// Field, its value in the first run, its value in the second.
+    pub fields: Vec<(String, String, String)>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} [connection {}]: {}", self.place, self.connection, shorten(&self.statement))?;
+        for (name, direct, proxied) in &self.fields {
+            writeln!(f, "    {name}")?;
+            writeln!(f, "      direct: {}", shorten(direct))?;
+            writeln!(f, "      proxy:  {}", shorten(proxied))?;
+        }
+        Ok(())
+    }
+}
+
+fn shorten(value: &str) -> String {
+    match value.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}… ({} bytes)", &value[..end], value.len()),
+        None => value.to_owned(),
+    }
+}
+
+/// All differences of two runs of the same script.
+#[must_use]
+pub fn compare(direct: &[Outcome], proxied: &[Outcome]) -> Vec<Difference> {
+    assert_eq!(direct.len(), proxied.len(), "both runs take the same steps");
+    direct.iter().zip(proxied).filter_map(|(left, right)| compare_step(left, right)).collect()
+}
+
+fn compare_step(left: &Outcome, right: &Outcome) -> Option<Difference> {
+    if left.replies == right.replies {
+        return None;
+    }
+    let (before, after) = (flatten(left), flatten(right));
+    let fields = differing(&before, &after);
+    if fields.is_empty() {
+        return None;
+    }
+    Some(Difference {
+        place: format!("{}:{}", left.script, left.step.line),
+        connection: left.connection.clone(),
+        statement: describe(&left.step.action),
+        fields,
+    })
+}
+
+fn differing(left: &[Field], right: &[Field]) -> Vec<(String, String, String)> {
+    let absent = ("(nothing)".to_owned(), "(nothing)".to_owned());
+    let count = left.len().max(right.len());
+    (0..count)
+        .map(|index| (left.get(index).unwrap_or(&absent), right.get(index).unwrap_or(&absent)))
+        .filter(|(a, b)| a != b)
+        .take(MAX_FIELDS)
+        .map(|(a, b)| {
+            if a.0 == b.0 {
+                (a.0.clone(), a.1.clone(), b.1.clone())
+            } else {
+                (format!("{} / {}", a.0, b.0), format!("{} = {}", a.0, a.1), format!("{} = {}", b.0, b.1))
+            }
+        })
+        .collect()
+}
+
+fn flatten(outcome: &Outcome) -> Vec<Field> {
+    outcome.replies.iter().flat_map(|(command, reply)| flatten_reply(command, reply, &outcome.step)).collect()
+}
+
+fn flatten_reply(command: &str, reply: &Reply, step: &Step) -> Vec<Field> {
+    let events = match reply {
+        Ok(events) => events,
+        Err(error) => return vec![(format!("{command}: failure"), error.to_string())],
+    };
+    let mut fields = Vec::new();
+    for run in events.chunk_by(|a, b| is_row(a) && is_row(b)) {
+        if is_row(&run[0]) {
+            rows(run, step, &mut fields);
+        } else {
+            fields.extend(run.iter().flat_map(Event::fields).map(|field| masked(field, step.mask)));
+        }
+    }
+    fields.into_iter().map(|(name, value)| (format!("{command}: {name}"), value)).collect()
+}
+
+fn is_row(event: &Event) -> bool {
+    matches!(event, Event::Row(_))
+}
+
+fn rows(run: &[Event], step: &Step, fields: &mut Vec<Field>) {
+    if step.mask.count {
+        return fields.push(("rows".to_owned(), MASKED.to_owned()));
+    }
+    let mut rows: Vec<Field> = run.iter().flat_map(row_fields).collect();
+    if step.mask.rows {
+        rows.iter_mut().for_each(|(_, value)| MASKED.clone_into(value));
+    }
+    if step.sorted {
+        rows.sort();
+    }
+    fields.extend(rows);
+}
+
+/// A row's values, and its length, which tells apart two encodings of the same value.
+fn row_fields(event: &Event) -> Vec<Field> {
+    let Event::Row(bytes) = event else { return event.fields() };
+    event.fields().into_iter().map(|(name, value)| (name, format!("{value} [{} bytes]", bytes.len()))).collect()
+}
+
+fn masked((name, value): Field, mask: Mask) -> Field {
+    let hide = match name.as_str() {
+        "err.message" => mask.message,
+        "ok.info" => mask.info,
+        "ok.trackers" => mask.trackers,
+        "column.length" => mask.length,
+        "statistics" => true,
+        _ => false,
+    };
+    let value = if hide { MASKED.to_owned() } else { value };
+    (name, value)
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Statement(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}
