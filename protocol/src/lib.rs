@@ -9,13 +9,14 @@
 pub mod auth;
 pub mod capabilities;
 pub mod command;
+pub mod charset;
+pub mod compress;
 pub mod error;
 pub mod frame;
 pub mod reply;
 pub mod response;
 pub mod row;
 pub mod stmt;
-pub mod compress;
 pub mod handshake;
 pub mod proxy_header;
 pub mod wire;

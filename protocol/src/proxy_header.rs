@@ -60,7 +60,7 @@ fn scan_v1(bytes: &[u8]) -> Result<HeaderScan, ProtocolError> {
 fn parse_line(line: &[u8]) -> Result<ProxiedPeer, ProtocolError> {
     let bad = || ProtocolError::Invalid("PROXY header");
     let line = line.strip_suffix(b"\r").ok_or_else(bad)?;
-    let mut words = str::from_utf8(line).map_err(|_| bad())?.split(' ').skip(1);
+    let mut words = std::str::from_utf8(line).map_err(|_| bad())?.split(' ').skip(1);
     let mut word = || words.next().ok_or_else(bad);
     let family = word()?;
     if family == "UNKNOWN" {

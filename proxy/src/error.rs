@@ -84,6 +84,23 @@ impl ClientError {
         Self::new(1290, b"HY000", text)
     }
 
+    /// A session bound to a server that is not the writer can't write.
+    #[must_use]
+    pub fn pinned_elsewhere(server: &str, what: &str) -> Self {
+        let text = format!(
+            "The session is bound to MySQL server {server} by {what}, which is not the writer; nothing was executed. \
+             End what binds it (or reset the connection) first"
+        );
+        Self::new(1290, b"HY000", text)
+    }
+
+    /// The server of an open transaction is gone, and the transaction with it.
+    #[must_use]
+    pub fn transaction_lost(server: &str) -> Self {
+        let text = format!("Lost connection to MySQL server {server} during a transaction; unless it was just committing it is rolled back");
+        Self::new(2013, b"HY000", text)
+    }
+
     /// ER_SERVER_SHUTDOWN: the writer of an open transaction is no longer the writer.
     #[must_use]
     pub fn writer_changed(shard: &str) -> Self {

@@ -2,16 +2,11 @@
 
 use std::process::ExitCode;
 
-use pointsman_proxy::cli;
-use pointsman_proxy::runtime::{Phase, Runtime};
+use pointsman_proxy::{cli, worker};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    cli::run(control_only)
-}
-
-/// Watches the servers without serving clients; the data path takes this place.
-fn control_only(runtime: Runtime) -> std::io::Result<()> {
-    let mut shutdown = runtime.shutdown;
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(shutdown.reached(Phase::Draining));
-    Ok(())
+    cli::run(worker::run)
 }

@@ -84,7 +84,7 @@ pub fn encrypt(
     rng: &mut impl CryptoRngCore,
 ) -> Result<Vec<u8>, KeyError> {
     let unreadable = |e: String| KeyError::Unreadable(e);
-    let pem = str::from_utf8(public_pem).map_err(|e| unreadable(e.to_string()))?;
+    let pem = std::str::from_utf8(public_pem).map_err(|e| unreadable(e.to_string()))?;
     let key = RsaPublicKey::from_public_key_pem(pem.trim_end_matches('\0')).map_err(|e| unreadable(e.to_string()))?;
     let mut plain = password.bytes().to_vec();
     plain.push(0);

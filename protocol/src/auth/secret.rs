@@ -96,11 +96,10 @@ impl AccountSecret {
 
 fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
     let nibble = |d: u8| char::from(d).to_digit(16).map(|n| n as u8);
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if !rest.is_empty() {
+    if digits.len() % 2 == 1 {
         return None;
     }
-    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+    digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
 }
 
 /// What logs in at a server. The hashes come from a client's own login, where no password in clear was seen.

@@ -196,9 +196,8 @@ impl ServerAuth {
         let Ok(signature) = <[u8; ed25519::SIGNATURE_LEN]>::try_from(answer) else { return deny() };
         let mut found = None;
         for secret in &self.secrets {
-            if let AccountSecret::Password(p) = secret
-                && ed25519::verify(p.bytes(), &self.nonces.ed25519, &signature)
-            {
+            let AccountSecret::Password(p) = secret else { continue };
+            if ed25519::verify(p.bytes(), &self.nonces.ed25519, &signature) {
                 found = Some(p.clone());
             }
         }

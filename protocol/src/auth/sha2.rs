@@ -71,7 +71,7 @@ impl StoredHash {
         let rest = rest.strip_prefix(b"$")?;
         let (salt, rest) = rest.split_first_chunk::<SALT_LEN>()?;
         let digest: [u8; DIGEST_LEN] = rest.try_into().ok()?;
-        let rounds = u32::from_str_radix(str::from_utf8(count).ok()?, 16).ok()? * ROUNDS_UNIT;
+        let rounds = u32::from_str_radix(std::str::from_utf8(count).ok()?, 16).ok()? * ROUNDS_UNIT;
         (ROUNDS_UNIT..=MAX_ROUNDS).contains(&rounds).then_some(Self { rounds, salt: *salt, digest })
     }
 

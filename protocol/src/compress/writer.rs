@@ -39,10 +39,8 @@ impl PacketTracker {
         let of_head = (frame::HEADER_LEN - self.have).min(bytes.len());
         self.head[self.have..self.have + of_head].copy_from_slice(&bytes[..of_head]);
         self.have += of_head;
-        if of_head > 0
-            && let Some(header) = frame::Header::read(&self.head[..self.have])
-        {
-            self.left = header.length;
+        if of_head > 0 {
+            self.left = frame::Header::read(&self.head[..self.have]).map_or(0, |header| header.length);
         }
         let of_body = self.left.min(bytes.len() - of_head);
         self.left -= of_body;

@@ -69,7 +69,7 @@ impl Failure {
     /// The SQLSTATE as text.
     #[must_use]
     pub fn state(&self) -> &str {
-        str::from_utf8(&self.sqlstate).unwrap_or("HY000")
+        std::str::from_utf8(&self.sqlstate).unwrap_or("HY000")
     }
 
     fn head(&self) -> Vec<u8> {

@@ -268,6 +268,13 @@ impl BackendConn {
         reader.accept(control, payload, reply.status)
     }
 
+    /// Notes the value of a user variable that a statement has set here.
+    pub fn note_user_var(&mut self, name: &str, value: &[u8]) {
+        let all = &mut self.actual.user_vars;
+        all.retain(|(n, _)| n != name);
+        all.push((name.to_owned(), value.to_vec()));
+    }
+
     /// Takes what of it does not belong to this core, if its stream can leave the core. Otherwise the
     /// connection is closed and its place given back.
     pub fn park(self: Box<Self>, now_ms: u64) -> Result<Box<Parked>, Slot> {

@@ -137,9 +137,9 @@ impl Core {
 
     /// Where and how the server is reached.
     pub async fn target(&self, server: &Server) -> Result<BackendTarget, OpenError> {
-        let config = self.shared.config.load();
+        let config = self.config();
         let (address, host) = match &server.addr {
-            ServerAddr::Unix(path) => (BackendAddress::Unix(path.into()), String::new()),
+            ServerAddr::Unix { path } => (BackendAddress::Unix(path.into()), String::new()),
             ServerAddr::Tcp { host, port } => {
                 let mut found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(OpenError::Resolve)?;
                 let first = found.next().ok_or_else(|| OpenError::Resolve(io::ErrorKind::NotFound.into()))?;

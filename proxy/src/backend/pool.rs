@@ -56,6 +56,14 @@ impl Core {
         }
     }
 
+    /// The usual case, without a wait: an idle connection of this core.
+    pub fn acquire_now(&self, key: PoolKey, wanted: &Wanted) -> Option<Box<BackendConn>> {
+        if self.shared.limits.of(key.server).has_waiters() {
+            return None;
+        }
+        self.take_idle(key, wanted)
+    }
+
     fn adopt(&self, parked: Parked, wanted: &Wanted) -> Acquired {
         match parked.unpark(self.clock.now_ms(), &self.interner) {
             Ok(conn) if wanted.reachable_from(&conn.actual) => Acquired::Idle(conn),
@@ -66,7 +74,7 @@ impl Core {
 
     /// The best idle connection: in the wanted state if one of the last used is, else the last used.
     fn take_idle(&self, key: PoolKey, wanted: &Wanted) -> Option<Box<BackendConn>> {
-        let always_switch = self.shared.config.load().debug.always_switch;
+        let always_switch = self.config().always_switch;
         let mut pools = self.pools.idle.borrow_mut();
         let idle = pools.get_mut(&key)?;
         loop {
@@ -91,7 +99,7 @@ impl Core {
     }
 
     fn is_expired(&self, conn: &BackendConn) -> bool {
-        let config = self.shared.config.load();
+        let config = self.config();
         let now = self.clock.now_ms();
         let server_limit = conn.server.info().map_or(u64::MAX, |i| {
             u64::from(i.wait_timeout).saturating_sub(WAIT_TIMEOUT_MARGIN.as_secs()).saturating_mul(1000)

@@ -50,6 +50,12 @@ impl Network {
     }
 }
 
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix)
+    }
+}
+
 fn same_bits(a: u128, b: u128, prefix: u8, width: u8) -> bool {
     prefix == 0 || (a ^ b) >> (width - prefix) == 0
 }

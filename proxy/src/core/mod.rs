@@ -5,6 +5,7 @@ pub mod buffers;
 pub mod shared;
 
 use crate::backend::pool::Pools;
+use crate::config::Config;
 use crate::session::vars::Interner;
 use alarm::{CoarseClock, SessionCell, SessionCells};
 use buffers::BufPool;
@@ -27,6 +28,7 @@ pub struct Core {
     plans: RefCell<AnalysisCache>,
     random: Cell<u64>,
     shutting_down: Cell<bool>,
+    config: RefCell<Rc<Arc<Config>>>,
 }
 
 impl Core {
@@ -42,6 +44,7 @@ impl Core {
             plans: RefCell::new(AnalysisCache::default()),
             random: Cell::new(rand::random::<u64>() | 1),
             shutting_down: Cell::new(false),
+            config: RefCell::new(Rc::new(shared.config.load())),
             shared,
         })
     }
@@ -76,9 +79,24 @@ impl Core {
         self.clock.now_ms() >= cell.deadline() || cell.handle.is_killed() || self.is_shutting_down()
     }
 
+    /// The configuration in force, as of the last tick.
+    #[must_use]
+    pub fn config(&self) -> Rc<Arc<Config>> {
+        self.config.borrow().clone()
+    }
+
+    fn refresh_config(&self) {
+        let live = self.shared.config.load();
+        let stale = !Arc::ptr_eq(&live, &**self.config.borrow());
+        if stale {
+            *self.config.borrow_mut() = Rc::new(live);
+        }
+    }
+
     /// One tick: time goes on, sessions whose time has come are woken.
     pub fn tick(&self, now_ms: u64) {
         self.clock.set(now_ms);
+        self.refresh_config();
         self.cells.tick(now_ms, self.is_shutting_down());
     }
 }

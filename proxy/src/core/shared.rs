@@ -2,7 +2,7 @@
 
 use crate::backend::conn::StatementKey;
 use crate::backend::limits::Limits;
-use crate::config::Config;
+use crate::live::LiveConfig;
 use crate::login::client::LoginShared;
 use crate::net::tls::BackendTls;
 use crate::registry::Registry;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 pub struct Shared {
-    pub config: ArcSwap<Config>,
+    pub config: LiveConfig,
     pub servers: Arc<Servers>,
     pub limits: Limits,
     pub registry: Registry,
@@ -50,10 +50,11 @@ impl Identities {
     /// The number of this user with this secret. The secret itself is not kept here, only its keyed hash.
     pub fn number(&self, user: &str, secret: &Secret) -> u32 {
         let bytes: &[u8] = match secret {
-            Secret::Password(p) => p.as_bytes(),
+            Secret::Password(p) => p.bytes(),
             Secret::NativeStage1(stage1) => stage1,
+            Secret::Sha2Stage1(stage1) => stage1,
         };
-        let kind = matches!(secret, Secret::Password(_));
+        let kind = std::mem::discriminant(secret);
         let key = (self.keys.0.hash_one((user, kind, bytes)), self.keys.1.hash_one((user, kind, bytes)));
         *self.numbers.entry(key).or_insert_with(|| self.next.fetch_add(1, Ordering::Relaxed))
     }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_protocol::Capabilities;
-use pointsman_protocol::auth::{AccountSecret, Password, Plugin, Secret};
+use pointsman_protocol::auth::{AccountSecret, ClientAuth, Password, Plugin, Secret, StoredHash};
 use pointsman_protocol::frame::put_packet;
-use pointsman_protocol::handshake::Failure;
+use pointsman_protocol::handshake::{ChangeUser, Failure, LoginRequest};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::backend::{BackendAddress, BackendLogin, BackendReady, BackendTarget, Compression, ConnectError, connect};
-use super::client::{ClientLogin, ClientLoginSettings, LoginEnd, LoginShared, accept};
-use super::{AccountSpec, Accounts, RsaKeySource};
-use crate::net::Socket;
+use super::client::{ChangeUserContext, ClientLogin, ClientLoginSettings, LoginEnd, LoginShared, accept, change_user};
+use super::{AccountSpec, Accounts, Peer, RsaKeySource};
 use crate::net::tls::BackendTls;
+use crate::net::{Socket, Stream};
 
 const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
 
@@ -164,6 +164,101 @@ async fn silence_and_garbage_end_a_login() {
     drop(theirs);
     let end = accept(Socket::Unix(ours), 1, &settings(Plugin::Native), &shared).await;
     assert!(matches!(end, Err(LoginEnd::Closed | LoginEnd::Io(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_balancers_header_says_who_the_client_is() {
+    let hosts = vec!["192.0.2.7".parse().unwrap()];
+    let shared = shared(vec![AccountSpec { hosts, ..spec("app", vec![password("")]) }]);
+    let settings =
+        ClientLoginSettings { proxy_networks: vec!["127.0.0.0/8".parse().unwrap()], ..settings(Plugin::Native) };
+    for header in [
+        &b"PROXY TCP4 192.0.2.7 10.0.0.1 8080 3306\r\n"[..],
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x1f\x90\x0c\xea",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        client.write_all(header).await.unwrap();
+        let request = LoginRequest {
+            capabilities: Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION,
+            max_packet: 0,
+            charset: 8,
+            user: "app".into(),
+            auth_response: vec![],
+            schema: None,
+            auth_plugin: String::new(),
+            attributes: vec![],
+            zstd_level: 0,
+        };
+        let mut wire = vec![];
+        put_packet(&mut wire, 1, &request.encode());
+        client.write_all(&wire).await.unwrap();
+        let login = accept(Socket::Tcp(tcp), 1, &settings, &shared).await.unwrap();
+        assert_eq!(login.peer, Peer::Inet("192.0.2.7:8080".parse().unwrap()));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    client.write_all(b"not a header").await.unwrap();
+    let end = accept(Socket::Tcp(listener.accept().await.unwrap().0), 1, &settings, &shared).await;
+    assert!(matches!(end, Err(LoginEnd::BadHandshake(_))), "{end:?}");
+}
+
+/// Old clients name no plugin and answer to the greeting's salt.
+#[tokio::test]
+async fn change_user_works_without_plugins_too() {
+    let shared = shared(vec![spec("app", vec![password("password")]), spec("native", vec![native_hash()])]);
+    for (user, stage1, good) in [("app", STAGE1, true), ("native", STAGE1, true), ("app", [1; 20], false)] {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let capabilities = Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION;
+        let salt = [b'x'; 20];
+        let command = ChangeUser {
+            user: user.into(),
+            auth_response: ClientAuth::start(Secret::NativeStage1(stage1), Plugin::Native, salt, false).1,
+            schema: None,
+            charset: Some(45),
+            auth_plugin: String::new(),
+            attributes: vec![],
+        };
+        let context = ChangeUserContext { capabilities, peer: Peer::Local, salt };
+        let mut stream = Stream::Plain(Socket::Unix(ours));
+        let payload = command.encode(capabilities);
+        let settings = settings(Plugin::Native);
+        let end = change_user(&mut stream, &payload, 1, &context, &settings, &shared).await;
+        match end {
+            Ok(changed) => assert!(good && changed.next_sequence == 1 && changed.charset == Some(45)),
+            Err(end) => assert!(!good && matches!(end, LoginEnd::Refused(_)), "{end:?}"),
+        }
+        drop(theirs);
+    }
+}
+
+/// SHA1 of `password`.
+const STAGE1: [u8; 20] = [
+    0x5b, 0xaa, 0x61, 0xe4, 0xc9, 0xb9, 0x3f, 0x3f, 0x06, 0x82, 0x25, 0x0b, 0x6c, 0xf8, 0x33, 0x1b, 0x7e, 0xe6, 0x8f,
+    0xd8,
+];
+
+#[tokio::test]
+async fn full_logins_are_remembered_and_reloads_keep_counts() {
+    let hash = || AccountSecret::CachingSha2Hash(StoredHash::from_password(b"password", [b'z'; 20]));
+    let shared = shared(vec![spec("sha2", vec![hash()])]);
+    let (first, backend) = meet(&shared, Plugin::CachingSha2, &login_as("sha2", "password")).await;
+    let (first, _) = (first.unwrap(), backend.unwrap());
+    assert_eq!(first.backend_secret, Secret::Password(Password::new("password")));
+    assert_eq!(first.account.remembered().len(), 1);
+    let hashed = BackendLogin { secret: Secret::Sha2Stage1(sha2_stage1()), ..login_as("sha2", "") };
+    assert!(meet(&shared, Plugin::CachingSha2, &hashed).await.1.is_ok(), "the fast path takes the hash alone");
+    let reloaded = Accounts::new(vec![spec("sha2", vec![hash()])], Some(&shared.accounts.load()));
+    assert_eq!(reloaded.find("sha2").unwrap().live_connections(), 1);
+    drop(first);
+    assert_eq!(reloaded.find("sha2").unwrap().live_connections(), 0);
+    assert!(reloaded.find("sha2").unwrap().remembered().is_empty());
+}
+
+fn sha2_stage1() -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest("password").into()
 }
 
 #[tokio::test]

@@ -90,9 +90,10 @@ fn key(address: IpAddr) -> IpAddr {
 
 fn make_room(table: &mut HashMap<IpAddr, Failures>, now: Instant) {
     table.retain(|_, failures| now.duration_since(failures.last) < FORGET_AFTER);
-    if table.len() >= MAX_ADDRESSES
-        && let Some(any) = table.keys().next().copied()
-    {
+    if table.len() < MAX_ADDRESSES {
+        return;
+    }
+    if let Some(any) = table.keys().next().copied() {
         table.remove(&any);
     }
 }

@@ -112,10 +112,10 @@ async fn exchange(
         };
         packets.write(&question).await?;
         let answer = packets.read().await?;
-        if auth.wants_key()
-            && let Some(key) = shared.rsa_key.get().await
-        {
-            auth.provide_key(key);
+        if auth.wants_key() {
+            if let Some(key) = shared.rsa_key.get().await {
+                auth.provide_key(key);
+            }
         }
         (auth, step) = advance(auth, answer, shared).await?;
     }

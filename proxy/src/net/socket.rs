@@ -1,10 +1,12 @@
 //! A connected TCP or Unix socket.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -29,6 +31,39 @@ impl Socket {
     #[must_use]
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Unix(_))
+    }
+}
+
+/// What can be read, without taking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    Nothing,
+    Bytes,
+    /// The other side has closed, or the connection has failed.
+    End,
+}
+
+impl Socket {
+    /// Looks at what can be read. Asks the kernel only when the runtime has been told of something.
+    pub fn peek(&self, cx: &mut Context<'_>) -> Pending {
+        let ready = match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Self::Unix(unix) => unix.poll_read_ready(cx),
+        };
+        if ready.is_pending() {
+            return Pending::Nothing;
+        }
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = match self {
+            Self::Tcp(tcp) => SockRef::from(tcp).peek(&mut byte),
+            Self::Unix(unix) => SockRef::from(unix).peek(&mut byte),
+        };
+        match peeked {
+            Ok(0) => Pending::End,
+            Ok(_) => Pending::Bytes,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Pending::Nothing,
+            Err(_) => Pending::End,
+        }
     }
 }
 

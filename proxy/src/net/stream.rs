@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use super::compressed::Compressed;
 use super::parked::ParkedStream;
-use super::socket::Socket;
+use super::socket::{Pending, Socket};
 
 /// Copying this much costs less than a TLS record or a compressed frame more.
 const JOINED: usize = 16 * 1024;
@@ -27,6 +27,19 @@ pub enum Stream {
 const _: () = assert!(size_of::<Stream>() <= 64);
 
 impl Stream {
+    /// Whether the other side has closed, or said something nobody asked for, while the connection lay idle.
+    /// Costs no system call: the runtime has been told already.
+    #[must_use]
+    pub fn has_pending_input(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.socket().peek(&mut cx) != Pending::Nothing
+    }
+
+    /// Whether the other side has closed; unread bytes of it stay where they are.
+    pub fn poll_peer_closed(&self, cx: &mut Context<'_>) -> bool {
+        self.socket().peek(cx) == Pending::End
+    }
+
     /// Reads what has come; 0 is the end. A plain socket takes one `recv` and, when that filled less than
     /// the buffer, knows without a second one that no more has come.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -143,3 +156,6 @@ impl Stream {
 fn progress(n: usize) -> io::Result<usize> {
     if n == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(n) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use pointsman_protocol::response::ReplyKind;
 use std::rc::Rc;
 
 impl Session {
-    pub(super) async fn other_command(&mut self, command: Command, wire: &mut [u8], body: &[u8], sequence: u8) -> Step {
+    pub(super) async fn other_command(&mut self, command: Command, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         match command {
             Command::Ping => self.ok(sequence).await,
             Command::InitDb => self.init_db(wire, body, sequence).await,
@@ -160,7 +160,7 @@ impl Session {
         let context =
             ChangeUserContext { capabilities: self.client.capabilities, peer: self.peer, salt: self.salt };
         let shared = self.core.shared.clone();
-        let settings = shared.login_settings();
+        let settings = self.core.login_settings();
         let changed = change_user(&mut self.client.stream, body, sequence, &context, &settings, &shared.login).await;
         let changed = match changed {
             Ok(changed) => changed,

@@ -2,13 +2,12 @@
 //!
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
-use super::client::ClientSide;
 use super::lease::Lease;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
 use super::sync::Needs;
-use super::{Next, Session, Step};
-use crate::backend::conn::{BackendConn, BackendError, Readiness};
+use super::{Next, Session};
+use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
 use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan};
@@ -202,9 +201,9 @@ impl Session {
         if outcome.error.is_none() {
             self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
         }
-        if request.kind == ReplyKind::Prepare && outcome.error.is_none() {
-            self.results.note(outcome, Leaves::default());
-            return;
+        if let (Some(key), Some(ok)) = (self.preparing, &outcome.prepared) {
+            let prepared = Prepared { id: ok.statement_id, types: None, used: conn.uses };
+            conn.prepared.insert(key, prepared);
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, one_shot);
@@ -380,9 +379,3 @@ pub(super) async fn read_prefix(conn: &mut BackendConn, buf: &mut Buf, commands:
     Ok(())
 }
 
-impl ClientSide {
-    /// Answers nothing: the command has no reply.
-    pub(super) fn no_reply() -> Step {
-        Ok(Next::Command)
-    }
-}

@@ -1,9 +1,11 @@
 //! KILL: ending another session or its statement, and stopping a statement on its server.
 
+use super::execute::Request;
 use super::{Session, Step};
 use crate::backend::conn::BackendConn;
 use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
+use pointsman_planner::Access;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::{begin_packet, end_packet};
 use pointsman_protocol::command::put_query;
@@ -12,6 +14,16 @@ use std::time::Duration;
 
 /// A KILL goes over a connection of its own; it must not wait for the pool that the victim may be filling.
 const KILL_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long the end of a write is waited for whose client has gone; the server finishes it in any case.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// Reads on until the server has nothing more to say for a moment or closes.
+async fn drain(conn: &mut BackendConn) {
+    let mut sink = vec![0; 16 * 1024];
+    // One answer is the end of an autocommit write: it is done then, whatever it says.
+    let _ = conn.io.read(&mut sink).await;
+}
 
 /// What of the victim is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +55,18 @@ impl Session {
         }
         self.client.send_ok(sequence, self.status).await?;
         Ok(super::Next::Command)
+    }
+
+    /// The client has gone in the middle of a statement: a read is stopped on its server, a write goes to its end
+    /// as it would directly.
+    pub(super) async fn client_gone(&mut self, mut conn: Box<BackendConn>, request: &Request<'_>) {
+        if request.analysis.access() <= Access::Read {
+            self.stop_server_statement(&conn).await;
+        } else if tokio::time::timeout(DRAIN_LIMIT, drain(&mut conn)).await.is_err() {
+            tracing::warn!(server = %conn.server.addr, "a statement whose client has gone still runs");
+        }
+        drop(conn);
+        self.lose_lease();
     }
 
     /// Stops what runs on a connection whose client is gone or was killed.

@@ -4,7 +4,7 @@ use super::Session;
 use super::sync::Needs;
 use crate::backend::conn::{BackendConn, PoolKey};
 use crate::backend::pool::Acquired;
-use crate::balance::{ReadTarget, choose_reader};
+use crate::balance::{ReadRequest, ReadTarget, choose_reader, wait_for_reader};
 use crate::config::Consistency;
 use crate::error::ClientError;
 use crate::servers::{Server, Shard, SpillPermit};
@@ -15,9 +15,6 @@ use pointsman_shard_map::{GtidSet, ServerId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Between two looks for a server that may take a read, while none does.
-const READER_RETRY: Duration = Duration::from_millis(20);
 
 /// How new a replica must be for this session's reads.
 #[derive(Debug, Default)]
@@ -88,7 +85,7 @@ impl Session {
 
     /// Whether the connection that still holds the last statement's results serves this one too.
     fn may_keep(&self, conn: &BackendConn, plan: &RoutePlan, reads: Reads) -> bool {
-        let always_switch = self.core.shared.config.load().debug.always_switch;
+        let always_switch = self.core.config().always_switch;
         let right_server = match plan.role {
             Role::Any => true,
             Role::Held | Role::Writer => self.shard().confirmed_writer() == Some(conn.server.id),
@@ -107,8 +104,8 @@ impl Session {
         if let Some(writer) = shard.confirmed_writer() {
             return (Some(writer), 0);
         }
-        let wait = self.core.shared.config.load().monitor.no_writer_wait;
-        let writer = shard.wait_for_writer((Instant::now() + wait).into()).await;
+        let wait = self.core.config().monitor.no_writer_wait;
+        let writer = shard.wait_for_writer(Instant::now() + wait).await;
         (writer, wait.as_millis() as u64)
     }
 
@@ -120,59 +117,50 @@ impl Session {
         Ok(Lease { conn: self.connection(&server).await?, spill: None })
     }
 
+    /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer.
     async fn any(&mut self) -> Result<Lease, ClientError> {
         let shard = self.shard();
-        let target = choose_reader(&shard, None, None, None, self.core.random());
-        match target {
-            ReadTarget::Replica(id) | ReadTarget::Writer(id) => {
-                let server = self.core.shared.servers.server(id).clone();
-                Ok(Lease { conn: self.connection(&server).await?, spill: None })
-            }
-            ReadTarget::Spill(id, permit) => {
-                let server = self.core.shared.servers.server(id).clone();
-                Ok(Lease { conn: self.connection(&server).await?, spill: Some(permit) })
-            }
-            ReadTarget::NoneQualifies => self.writer().await,
-        }
+        let request = ReadRequest { random: self.core.random(), ..ReadRequest::default() };
+        self.from_target(choose_reader(&shard, &request)).await.unwrap_or(self.writer().await)
     }
 
     async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, ClientError> {
-        let shard = self.shard();
-        if self.must_read_at_writer() {
+        if self.core.clock.now_ms() < self.freshness.writer_until_ms {
             return self.writer().await;
         }
-        let started = Instant::now();
-        let wait = self.core.shared.config.load().pool.wait_timeout;
-        loop {
-            let token = self.token();
-            let target = choose_reader(&shard, token, plan.max_lag_ms, exclude, self.core.random());
-            let (id, spill) = match target {
-                ReadTarget::Replica(id) | ReadTarget::Writer(id) => (id, None),
-                ReadTarget::Spill(id, permit) => (id, Some(permit)),
-                ReadTarget::NoneQualifies if started.elapsed() >= wait => {
-                    return Err(ClientError::no_reader(&shard.name, wait.as_millis() as u64));
-                }
-                ReadTarget::NoneQualifies => {
-                    tokio::time::sleep(READER_RETRY).await;
-                    continue;
-                }
-            };
-            let server = self.core.shared.servers.server(id).clone();
-            return Ok(Lease { conn: self.connection(&server).await?, spill });
+        let shard = self.shard();
+        let max_lag = plan.max_lag_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+        let request =
+            ReadRequest { token: self.freshness.token.as_ref(), max_lag, exclude, random: self.core.random() };
+        let target = match choose_reader(&shard, &request) {
+            ReadTarget::NoneQualifies => {
+                let wait = self.core.config().pool.wait_timeout;
+                wait_for_reader(&shard, &request, Instant::now() + wait).await
+            }
+            target => target,
+        };
+        match self.from_target(target).await {
+            Some(lease) => lease,
+            None => {
+                let waited = self.core.config().pool.wait_timeout.as_millis() as u64;
+                Err(ClientError::no_reader(&shard.name, waited))
+            }
         }
+    }
+
+    async fn from_target(&mut self, target: ReadTarget) -> Option<Result<Lease, ClientError>> {
+        let id = target.server()?;
+        let spill = match target {
+            ReadTarget::WriterSpill(_, permit) => Some(permit),
+            _ => None,
+        };
+        let server = self.core.shared.servers.server(id).clone();
+        Some(self.connection(&server).await.map(|conn| Lease { conn, spill }))
     }
 
     fn consistency(&self) -> Consistency {
-        let config = self.core.shared.config.load();
-        config.consistency_of(self.account.name())
-    }
-
-    fn token(&self) -> Option<&GtidSet> {
-        self.freshness.token.as_ref()
-    }
-
-    fn must_read_at_writer(&self) -> bool {
-        self.core.clock.now_ms() < self.freshness.writer_until_ms
+        let config = self.core.config();
+        config.user(self.account.name()).map_or(config.session.consistency, |u| u.consistency)
     }
 
     /// After a write: which GTID later reads need, or how long they stay on the writer.
@@ -190,9 +178,9 @@ impl Session {
             // The server tracks no GTIDs. Nothing was written, or nobody can tell: the time rule holds.
             (None, _) if gtids.is_none() && server.info().is_some_and(|i| i.gtid_mode) => {}
             (None, _) => {
-                let config = self.core.shared.config.load();
-                let lag = self.shard().settings().max_lag + config.monitor.poll;
-                self.freshness.writer_until_ms = self.core.clock.now_ms() + lag.as_millis() as u64;
+                let config = self.core.config();
+                let settle = config.settle_time(&self.shard().settings());
+                self.freshness.writer_until_ms = self.core.clock.now_ms() + settle.as_millis() as u64;
             }
         }
     }
@@ -204,7 +192,7 @@ impl Session {
 
     /// A connection of this session's kind to this server.
     pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
-        let wait = self.core.shared.config.load().pool.wait_timeout;
+        let wait = self.core.config().pool.wait_timeout;
         let key = self.key(server.id);
         let conn = match self.core.acquire_now(key, &self.state.wanted) {
             Some(conn) => conn,

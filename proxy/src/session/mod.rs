@@ -19,7 +19,7 @@ mod stmt;
 pub mod sync;
 pub mod vars;
 
-use crate::backend::conn::BackendConn;
+use crate::backend::conn::{BackendConn, StatementKey};
 use crate::backend::open::Identity;
 use crate::core::Core;
 use crate::error::ClientError;
@@ -70,6 +70,8 @@ pub struct Session {
     results: ResultState,
     freshness: lease::Freshness,
     statements: Option<Box<StatementTable>>,
+    /// Key of the statement that is being prepared, for the connection that does it.
+    preparing: Option<StatementKey>,
 }
 
 impl Session {
@@ -94,6 +96,7 @@ impl Session {
             results: ResultState::default(),
             freshness: lease::Freshness::default(),
             statements: None,
+            preparing: None,
             core,
         }
     }
@@ -122,7 +125,7 @@ impl Session {
     async fn serve(&mut self) -> io::Result<()> {
         loop {
             self.set_idle_deadline();
-            let limit = self.core.shared.config.load().session.max_allowed_packet as usize;
+            let limit = self.core.config().session.max_allowed_packet as usize;
             let next = match self.client.next_command(limit).await? {
                 Input::Packet(span) => self.command(span).await?,
                 Input::Closed => Next::Close,
@@ -143,9 +146,9 @@ impl Session {
     }
 
     async fn command(&mut self, span: PacketSpan) -> Step {
-        let Some(mut buf) = self.client.buf.take() else { return Ok(Next::Close) };
+        let Some(buf) = self.client.buf.take() else { return Ok(Next::Close) };
         self.client.cell.set_deadline(u64::MAX);
-        let wire = &mut buf.filled_mut()[..span.wire_len];
+        let wire = &buf.filled()[..span.wire_len];
         // Only a packet of 16 MiB and more is in pieces; it is put together once, for the analysis.
         let joined = span.split.then(|| join_payload(wire, span.payload_len));
         let body = joined.as_deref().unwrap_or_else(|| payload(wire));

@@ -5,8 +5,8 @@ use super::kill::KillWhat;
 use super::results::{Diagnostics, Kept};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
-use pointsman_planner::rewrite::{Call, replace_calls};
-use pointsman_planner::{Analysis, Effect, Hint, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan};
+use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
+use pointsman_planner::{KillScope, Analysis, Effect, Hint, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan};
 use pointsman_protocol::command::{QueryText, parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::reply::Status;
@@ -103,18 +103,18 @@ impl Session {
         }
         let mut calls = Vec::new();
         if reads.contains(Reads::CONNECTION_ID) {
-            calls.push((Call::ConnectionId, i64::from(self.client.cell.handle.id)));
+            calls.push((FunctionName::ConnectionId, Value::Unsigned(u64::from(self.client.cell.handle.id))));
         }
         let at_hand = self.lease.is_some();
         if let (true, Kept::Known(n)) = (reads.contains(Reads::FOUND_ROWS) && !at_hand, self.results.found_rows) {
-            calls.push((Call::FoundRows, i64::try_from(n).unwrap_or(i64::MAX)));
+            calls.push((FunctionName::FoundRows, Value::Signed(i64::try_from(n).unwrap_or(i64::MAX))));
         }
         if reads.contains(Reads::ROW_COUNT) && !at_hand {
-            calls.push((Call::RowCount, self.results.row_count));
+            calls.push((FunctionName::RowCount, Value::Signed(self.results.row_count)));
         }
         if let (true, Diagnostics::Captured(c)) = (reads.contains(Reads::DIAGNOSTICS), &self.results.diagnostics) {
-            calls.push((Call::WarningCount, c.warning_count as i64));
-            calls.push((Call::ErrorCount, c.error_count as i64));
+            calls.push((FunctionName::WarningCount, Value::Unsigned(c.warning_count)));
+            calls.push((FunctionName::ErrorCount, Value::Unsigned(c.error_count)));
         }
         replace_calls(text, &self.state.reading, &calls)
     }
@@ -138,7 +138,9 @@ fn ends_session(analysis: &Analysis) -> bool {
 fn hint_of(parsed: &QueryText<'_>) -> Hint {
     let mut hint = leading_hint(parsed.text);
     for (name, value) in parsed.attributes.strings() {
-        if let Some(name) = name.strip_prefix(b"pointsman.") {
+        // The names have a prefix of their own: other attributes are the server's or nobody's.
+        let name = name.strip_prefix(b"pointsman.").and_then(|n| std::str::from_utf8(n).ok());
+        if let (Some(name), Ok(value)) = (name, std::str::from_utf8(value)) {
             hint.set(name, value);
         }
     }
@@ -147,8 +149,8 @@ fn hint_of(parsed: &QueryText<'_>) -> Hint {
 
 fn kill_target(effects: &[Effect]) -> Option<(u64, KillWhat)> {
     effects.iter().find_map(|e| match e {
-        Effect::Kill { id: Some(id), query: true } => Some((*id, KillWhat::Query)),
-        Effect::Kill { id: Some(id), query: false } => Some((*id, KillWhat::Connection)),
+        Effect::Kill { id: Some(id), scope: KillScope::Query } => Some((*id, KillWhat::Query)),
+        Effect::Kill { id: Some(id), scope: KillScope::Connection } => Some((*id, KillWhat::Connection)),
         _ => None,
     })
 }

@@ -59,6 +59,8 @@ pub enum RelayError {
     Killed,
     /// The client closed its side while the server was working.
     ClientGone,
+    /// The server refused a write as read-only, and the client has not been told.
+    ReadOnly,
 }
 
 /// How this reply is to be passed on.
@@ -74,6 +76,8 @@ pub struct RelayMode {
     pub statement_id: Option<u32>,
     /// Status for an EOF that the server did not send.
     pub status: Status,
+    /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
+    pub intercept_read_only: bool,
 }
 
 pub struct Relay<'a> {
@@ -118,6 +122,11 @@ impl<'a> Relay<'a> {
                 Stop::DefinitionsEnd => self.definitions_end(buf),
                 Stop::Packet(control, len) => {
                     self.packet(buf, at, control, len).map_err(|e| self.server_error(e))?;
+                    if self.is_intercepted() {
+                        buf.consume(at + len);
+                        self.conn.readiness = Readiness::Ready;
+                        return Err(RelayError::ReadOnly);
+                    }
                     at += len;
                     if control == Control::LocalInfile {
                         self.flush(buf, at).await?;
@@ -137,6 +146,14 @@ impl<'a> Relay<'a> {
         self.conn.readiness = Readiness::Ready;
         self.conn.status = self.outcome.status;
         Ok(())
+    }
+
+    fn is_intercepted(&self) -> bool {
+        self.mode.intercept_read_only
+            && self.outcome.error == Some(super::execute::ER_READ_ONLY)
+            && !self.outcome.sent
+            && self.reader.is_done()
+            && self.outcome.results == 1
     }
 
     /// Gives the vector back to the core.
@@ -407,6 +424,43 @@ impl Outcome {
             }
         }
     }
+}
+
+/// Packets that a server sent for an earlier statement, as this client reads them.
+#[must_use]
+pub fn rewrite_captured(client: &ClientSide, wire: &[u8], sequence: u8, status: Status) -> Vec<u8> {
+    let server = Capabilities::DEPRECATE_EOF | Capabilities::SESSION_TRACK;
+    let mut reader = ResponseReader::new(ReplyKind::Results, server, sequence, 1);
+    let (mut wire, mut at, mut out) = (wire.to_vec(), 0, Vec::with_capacity(wire.len() + 32));
+    while let Ok(walk) = reader.walk(&mut wire[at..]) {
+        out.extend_from_slice(&wire[at..at + walk.pass]);
+        at += walk.pass;
+        match walk.stop {
+            Stop::Done | Stop::NeedBytes(_) => break,
+            Stop::DefinitionsEnd if client.capabilities.contains(Capabilities::DEPRECATE_EOF) => {}
+            Stop::DefinitionsEnd => {
+                let start = begin_packet(&mut out, reader.insert_packet());
+                put_eof(&mut out, 0, status);
+                end_packet(&mut out, start);
+            }
+            Stop::Packet(control, len) => {
+                let packet = wire[at..at + len].to_vec();
+                at += len;
+                if reader.accept(control, &packet[HEADER_LEN..], status).is_err() {
+                    break;
+                }
+                let sequence = reader.replace_packet();
+                if control == Control::End {
+                    client.put_end(&mut out, sequence, &OkPacket { status, ..OkPacket::default() });
+                } else {
+                    let start = begin_packet(&mut out, sequence);
+                    out.extend_from_slice(&packet[HEADER_LEN..]);
+                    end_packet(&mut out, start);
+                }
+            }
+        }
+    }
+    out
 }
 
 /// What servers track for a client that has not said otherwise (session_track_system_variables' default).

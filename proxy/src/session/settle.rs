@@ -17,13 +17,13 @@ const CLEAN_UP_LIMIT: Duration = Duration::from_secs(2);
 impl Session {
     /// After a statement: keeps the connection where a transaction, a pin or results bind it, else gives it back.
     pub(super) async fn keep_or_release(&mut self, conn: Box<BackendConn>, failed: bool) {
-        let config = self.core.shared.config.load();
+        let config = self.core.config();
         if self.is_bound() {
             self.hold_until = u64::MAX;
             self.lease = Some(conn);
         } else if self.results.on_connection() || failed {
             let contended = self.core.shared.limits.of(conn.server.id).has_waiters();
-            if contended || config.debug.always_switch {
+            if contended || config.always_switch {
                 Box::pin(self.settle(conn, Reads::all())).await;
             } else {
                 self.hold_until = self.core.clock.now_ms() + config.pool.result_state_hold.as_millis() as u64;
@@ -108,7 +108,7 @@ impl Session {
         if now < self.client.cell.deadline() {
             return Ok(Next::Command);
         }
-        let idle_transaction = self.core.shared.config.load().session.idle_transaction_timeout;
+        let idle_transaction = self.core.config().session.idle_transaction_timeout;
         if self.status.contains(Status::IN_TRANS) && idle_transaction.is_some() {
             return self.last_words(&ClientError::idle_transaction()).await;
         }
@@ -123,7 +123,7 @@ impl Session {
 
     /// When the session wants to be woken while its client is silent.
     pub(super) fn set_idle_deadline(&mut self) {
-        let config = self.core.shared.config.load();
+        let config = self.core.config();
         let now = self.core.clock.now_ms();
         let own = self.state.wanted.vars.get("wait_timeout").and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
         let idle_s: u64 = own.unwrap_or(config.session.client_idle_timeout.as_secs());

@@ -1,13 +1,13 @@
 //! The state of a session that moves with it between connections, and how its statements are to be read.
 
 use super::relay::Outcome;
-use super::sync::Wanted;
+use super::sync::{Wanted, family};
 use super::vars::Vars;
 use crate::backend::open::schema_name;
 use crate::core::Core;
 use pointsman_planner::reading::{ClientCharset, Reading, ServerKind};
 use pointsman_protocol::Capabilities;
-use pointsman_protocol::charset;
+use pointsman_protocol::charset::Collation;
 use std::rc::Rc;
 
 /// Variables that the proxy never carries over: they follow from others, hold for one statement, or are its own.
@@ -140,19 +140,14 @@ fn read_as(core: &Core, wanted: &Wanted) -> Reading {
 }
 
 fn client_charset(wanted: &Wanted, kind: ServerKind) -> ClientCharset {
-    let of_handshake = || {
-        let kind = match kind {
-            ServerKind::MariaDb => charset::ServerKind::MariaDb,
-            ServerKind::MySql => charset::ServerKind::MySql,
-        };
-        charset::collation(kind, wanted.charset).map_or(&b""[..], |c| c.charset.as_bytes())
-    };
+    let of_handshake = || Collation::by_id(wanted.charset, family(kind)).map_or(&b""[..], |c| c.charset().as_bytes());
     match wanted.vars.get("character_set_client").unwrap_or_else(of_handshake) {
         b"gbk" => ClientCharset::Gbk,
         b"gb18030" => ClientCharset::Gb18030,
         b"big5" => ClientCharset::Big5,
         b"sjis" => ClientCharset::Sjis,
         b"cp932" => ClientCharset::Cp932,
+        b"utf8mb4" | b"utf8mb3" | b"utf8" | b"ascii" => ClientCharset::Utf8,
         _ => ClientCharset::AsciiSafe,
     }
 }

@@ -73,7 +73,7 @@ impl Session {
     }
 
     pub(super) async fn stmt_prepare(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
-        let limit = self.core.shared.config.load().session.max_prepared_statements as usize;
+        let limit = self.core.config().session.max_prepared_statements as usize;
         if self.table().statements.len() >= limit {
             return self.answer_error(sequence, &ClientError::too_many_statements(limit)).await;
         }
@@ -138,7 +138,7 @@ impl Session {
     pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
         let capabilities = self.client.capabilities;
-        let max_long_data = self.core.shared.config.load().session.max_long_data as usize;
+        let max_long_data = self.core.config().session.max_long_data as usize;
         let Some(statement) = self.statement(id) else {
             return self.answer_error(sequence, &ClientError::unknown_statement(id, "mysqld_stmt_execute")).await;
         };
@@ -265,7 +265,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn stmt_fetch(&mut self, wire: &mut [u8], body: &[u8], sequence: u8) -> Step {
+    pub(super) async fn stmt_fetch(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
         let unknown = ClientError::unknown_statement(id, "mysqld_stmt_fetch");
         let open = self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id));
@@ -274,10 +274,11 @@ impl Session {
             return self.answer_error(sequence, &unknown).await;
         };
         let Some(prepared) = conn.prepared.get(&key) else { return self.answer_error(sequence, &unknown).await };
+        let mut wire = wire.to_vec();
         set_statement_id(&mut wire[pointsman_protocol::frame::HEADER_LEN..], prepared.id);
         let plan = RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
         let request = Request {
-            wire,
+            wire: &wire,
             kind: ReplyKind::Rows,
             client_sequence: sequence,
             server_sequence: sequence,
@@ -349,7 +350,7 @@ impl Session {
 
     /// COM_STMT_SEND_LONG_DATA has no reply; what is wrong with it shows at the execution.
     pub(super) fn stmt_long_data(&mut self, body: &[u8]) -> Step {
-        let limit = self.core.shared.config.load().session.max_long_data as usize;
+        let limit = self.core.config().session.max_long_data as usize;
         if let Ok(data) = LongData::parse(body) {
             if let Some(statement) = self.statement(data.statement) {
                 if statement.long_data_len + data.data.len() > limit {

@@ -4,7 +4,7 @@
 use super::vars::{Vars, put_assignment};
 use crate::backend::conn::{Actual, BackendConn};
 use pointsman_planner::{Reads, ServerKind};
-use pointsman_protocol::charset::collation;
+use pointsman_protocol::charset::{Collation, Family};
 use pointsman_protocol::command::{COM_INIT_DB, COM_SET_OPTION};
 use std::rc::Rc;
 
@@ -36,6 +36,11 @@ pub struct Needs {
 
 impl Needs {
     #[must_use]
+    pub fn is_nothing(self) -> bool {
+        !self.user_vars && self.last_insert_id.is_none() && !self.empty_diagnostics
+    }
+
+    #[must_use]
     pub fn of(reads: Reads) -> Self {
         let any = reads.contains(Reads::ANYTHING);
         Self { user_vars: any || reads.contains(Reads::USER_VARS), ..Self::default() }
@@ -43,6 +48,12 @@ impl Needs {
 }
 
 impl Wanted {
+    /// What the meaning of a prepared statement depends on.
+    #[must_use]
+    pub fn hash_parts(&self) -> impl std::hash::Hash + '_ {
+        (&self.schema, &*self.vars, self.charset)
+    }
+
     /// Whether the connection is in this state already, as far as each statement sees it.
     #[must_use]
     pub fn matches(&self, actual: &Actual) -> bool {
@@ -108,8 +119,8 @@ impl Wanted {
         let mut base = conn.actual.vars.clone();
         if names {
             let kind = conn.server.info().map_or(ServerKind::MariaDb, |i| i.kind);
-            if let Some(c) = collation(kind_of(kind), self.charset) {
-                set.extend_from_slice(format!("NAMES {} COLLATE {},", c.charset, c.name).as_bytes());
+            if let Some(c) = Collation::by_id(self.charset, family(kind)) {
+                set.extend_from_slice(format!("NAMES {} COLLATE {},", c.charset(), c.name).as_bytes());
             } else {
                 set.extend_from_slice(b"NAMES DEFAULT,");
             }
@@ -168,10 +179,11 @@ fn put_user_var(set: &mut Vec<u8>, name: &str, value: &[u8]) {
     set.push(b',');
 }
 
-/// The protocol crate's tables know servers by their own name.
-fn kind_of(kind: ServerKind) -> pointsman_protocol::charset::ServerKind {
+/// Whose collation ids a server's are.
+#[must_use]
+pub fn family(kind: ServerKind) -> Family {
     match kind {
-        ServerKind::MariaDb => pointsman_protocol::charset::ServerKind::MariaDb,
-        ServerKind::MySql => pointsman_protocol::charset::ServerKind::MySql,
+        ServerKind::MariaDb => Family::MariaDb,
+        ServerKind::MySql => Family::MySql,
     }
 }

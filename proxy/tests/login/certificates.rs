@@ -10,6 +10,7 @@ pub struct Certificates {
     pub plain: PathBuf,
     pub named: PathBuf,
     pub key: PathBuf,
+    pub other_ca_key: PathBuf,
 }
 
 fn openssl(dir: &Path, arguments: &str) {
@@ -47,6 +48,7 @@ pub fn certificates() -> &'static Certificates {
             plain: dir.join("plain.pem"),
             named: dir.join("named.pem"),
             key: dir.join("server.key"),
+            other_ca_key: dir.join("other.key"),
         }
     })
 }

@@ -52,6 +52,36 @@ async fn the_mariadb_client() {
     }
 }
 
+/// MySQL 9's client has no mysql_native_password, and asks for a server's key only when told to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mysql9_client_if_there_is_one() {
+    let Ok(command) = std::env::var("MYSQL9_CLIENT") else { return };
+    let mysql = async |port: u16, user: &str, password: &str, more: &[&str]| {
+        let mut arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        arguments.extend(["--no-defaults".into(), "-h127.0.0.1".into(), format!("-P{port}"), format!("-u{user}")]);
+        arguments.extend([format!("-p{password}"), "-e".into(), "DO 1; DO 2".into()]);
+        arguments.extend(more.iter().map(|s| (*s).to_owned()));
+        run("env", arguments).await
+    };
+    for plugin in [Plugin::Native, Plugin::CachingSha2] {
+        let echo = Echo::start(plugin, true).await;
+        for user in ["clear", "sha2"] {
+            for more in [
+                &["--ssl-mode=REQUIRED"][..],
+                &["--ssl-mode=DISABLED", "--get-server-public-key"],
+                &["--ssl-mode=REQUIRED", "--compression-algorithms=zlib"],
+                &["--ssl-mode=DISABLED", "--get-server-public-key", "--compression-algorithms=zstd"],
+            ] {
+                let (ok, said) = mysql(echo.port, user, "password", more).await;
+                assert!(ok, "{plugin:?} {user} {more:?}: {said}");
+                let (ok, said) = mysql(echo.port, user, "wrong", more).await;
+                assert!(!ok && said.contains("ERROR 1045 (28000)"), "{plugin:?} {user} {more:?}: {said}");
+                echo.shared.throttle.succeeded([127, 0, 0, 1].into());
+            }
+        }
+    }
+}
+
 const PHP: &str = r#"
 mysqli_report(MYSQLI_REPORT_OFF);
 [$port, $user, $password, $flags] = [(int)$argv[1], $argv[2], $argv[3], (int)$argv[4]];

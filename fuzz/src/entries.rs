@@ -1,0 +1,155 @@
+//! One function per decoder: any bytes may come in, and nothing may panic, loop or grow without bound.
+
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::auth::{
+    AccountSecret, ClientAuth, Nonces, Offer, Password, Plugin, Secret, ServerAuth, ServerStep, StoredHash,
+};
+use pointsman_protocol::compress::{Algorithm, Reader};
+use pointsman_protocol::frame::{Scan, scan_packet};
+use pointsman_protocol::handshake::{
+    AuthSwitch, ChangeUser, ClientHello, Failure, LoginRequest, ServerHello, decode_attributes,
+};
+use pointsman_protocol::proxy_header::{self, HeaderScan};
+
+/// Entry function of one target.
+pub type Entry = fn(&[u8]);
+
+/// All targets, by the names of their files in fuzz_targets.
+pub const ALL: [(&str, Entry); 10] = [
+    ("greeting", greeting),
+    ("login_request", login_request),
+    ("change_user", change_user),
+    ("auth_switch", auth_switch),
+    ("attributes", attributes),
+    ("server_auth", server_auth),
+    ("client_auth", client_auth),
+    ("compressed", compressed),
+    ("proxy_header", proxy_header),
+    ("frame", frame),
+];
+
+/// The first eight bytes choose capabilities, the rest is the packet.
+fn with_capabilities(bytes: &[u8]) -> Option<(Capabilities, &[u8])> {
+    let (bits, rest) = bytes.split_first_chunk()?;
+    Some((Capabilities::from_bits_retain(u64::from_le_bytes(*bits)), rest))
+}
+
+/// Plugin names, and what a byte makes of them.
+fn plugin(byte: u8) -> Plugin {
+    const ALL: [Plugin; 6] =
+        [Plugin::Native, Plugin::CachingSha2, Plugin::Ed25519, Plugin::ClearText, Plugin::Sha256, Plugin::Unknown];
+    ALL[usize::from(byte) % ALL.len()]
+}
+
+/// What parses is written so that it parses to the same again.
+pub fn greeting(bytes: &[u8]) {
+    if let Ok(ServerHello::Greeting(first)) = ServerHello::parse(bytes) {
+        let again = ServerHello::parse(&first.encode());
+        assert!(matches!(&again, Ok(ServerHello::Greeting(second)) if second.salt == first.salt), "{again:?}");
+    }
+}
+
+pub fn login_request(bytes: &[u8]) {
+    let Some((offered, packet)) = with_capabilities(bytes) else { return };
+    if let Ok(ClientHello::Login(first)) = ClientHello::parse(packet, offered) {
+        let cut = LoginRequest { capabilities: first.capabilities & offered | Capabilities::PROTOCOL_41, ..first };
+        let again = ClientHello::parse(&cut.encode(), cut.capabilities | Capabilities::SECURE_CONNECTION);
+        let Ok(ClientHello::Login(second)) = again else { return };
+        assert_eq!(second.user, cut.user);
+    }
+}
+
+pub fn change_user(bytes: &[u8]) {
+    let Some((agreed, packet)) = with_capabilities(bytes) else { return };
+    if let Ok(first) = ChangeUser::parse(packet, agreed | Capabilities::SECURE_CONNECTION) {
+        let again = ChangeUser::parse(&first.encode(agreed), agreed | Capabilities::SECURE_CONNECTION);
+        assert_eq!(again.map(|second| second.user), Ok(first.user));
+    }
+}
+
+pub fn auth_switch(bytes: &[u8]) {
+    let _ = AuthSwitch::parse(bytes);
+    let _ = Failure::parse(bytes);
+}
+
+pub fn attributes(bytes: &[u8]) {
+    let _ = decode_attributes(bytes);
+    let _ = AccountSecret::from_hash(&String::from_utf8_lossy(bytes));
+}
+
+/// A client that answers with anything must not get in.
+pub fn server_auth(bytes: &[u8]) {
+    let Some((&[choice, split, flags], rest)) = bytes.split_first_chunk::<3>() else { return };
+    let (response, packet) = rest.split_at(rest.len().min(usize::from(split)));
+    let secrets = match choice >> 4 {
+        0..5 => vec![AccountSecret::Password(Password::new("long enough to be unguessable"))],
+        5..10 => vec![AccountSecret::NativeHash([7; 20])],
+        // A decoy: checking it takes the shortest time that a stored hash can ask for.
+        _ => match StoredHash::parse(&[b"$A$001$", &[b'.'; 63][..]].concat()) {
+            Some(hash) => vec![AccountSecret::CachingSha2Hash(hash)],
+            None => return,
+        },
+    };
+    let offer = Offer {
+        greeted_plugin: if flags & 1 == 0 { Plugin::Native } else { Plugin::CachingSha2 },
+        plugin: plugin(choice),
+        response,
+        can_switch: flags & 2 == 0,
+        secure: flags & 4 == 0,
+    };
+    let nonces = Nonces { greeted: [1; 20], switched: [2; 20], ed25519: [3; 32] };
+    let (mut auth, step) = ServerAuth::start(secrets, vec![], nonces, &offer);
+    assert!(!matches!(step, ServerStep::Accept { .. }), "{step:?}");
+    for _ in 0..3 {
+        let step = auth.on_packet(packet, &mut rsa::rand_core::OsRng);
+        assert!(!matches!(step, ServerStep::Accept { .. }), "{step:?}");
+    }
+}
+
+pub fn client_auth(bytes: &[u8]) {
+    let Some((&[choice, split], rest)) = bytes.split_first_chunk::<2>() else { return };
+    let (first, second) = rest.split_at(rest.len().min(usize::from(split)));
+    let secret = match choice & 0x30 {
+        0x10 => Secret::NativeStage1([1; 20]),
+        0x20 => Secret::Sha2Stage1([1; 32]),
+        _ => Secret::Password(Password::new("pw")),
+    };
+    let (mut auth, _) = ClientAuth::start(secret, plugin(choice), [1; 20], choice & 0x80 != 0);
+    for packet in [first, second, first] {
+        let _ = auth.on_packet(packet, &mut rsa::rand_core::OsRng);
+    }
+}
+
+/// Never gives more than the headers promise, whatever the room for it.
+pub fn compressed(bytes: &[u8]) {
+    let Some((&[choice, room], wire)) = bytes.split_first_chunk::<2>() else { return };
+    let algorithm = if choice & 1 == 0 { Algorithm::Zlib } else { Algorithm::Zstd(3) };
+    let mut reader = Reader::new(algorithm);
+    let mut out = vec![0; usize::from(room) + 1];
+    let mut at = 0;
+    for _ in 0..10_000 {
+        match reader.read(&wire[at..], &mut out) {
+            Ok(done) if done.taken == 0 && done.given == 0 => return,
+            Ok(done) => at += done.taken,
+            Err(_) => return,
+        }
+    }
+}
+
+pub fn proxy_header(bytes: &[u8]) {
+    let mut have = 0;
+    while let Ok(HeaderScan::Need(n)) = proxy_header::scan(&bytes[..have]) {
+        assert!(n > have, "asks for nothing");
+        if n > bytes.len() {
+            return;
+        }
+        have = n;
+    }
+}
+
+pub fn frame(bytes: &[u8]) {
+    match scan_packet(bytes) {
+        Scan::Whole(span) => assert!(span.wire_len <= bytes.len()),
+        Scan::NeedBytes(n) => assert!(n > bytes.len()),
+    }
+}

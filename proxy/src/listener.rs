@@ -1,0 +1,286 @@
+//! Where clients come in: a listening socket for each core, and one hand-over to a core with less to do.
+
+use crate::config::{Config, ListenAddr, TrustedSource};
+use crate::core::Core;
+use crate::core::alarm::SessionCell;
+use crate::error::ClientError;
+use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, refuse};
+use crate::net::{Network, Socket, Stream};
+use crate::session::client::ClientSide;
+use crate::session::{LoginParts, Session};
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::auth::Plugin;
+use pointsman_protocol::handshake::Failure;
+use pointsman_planner::ServerKind;
+use socket2::{Domain, Protocol, Type};
+use std::io;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Connections on their way to another core; when they are this many, each core keeps its own.
+const HAND_OVER_QUEUE: usize = 256;
+/// accept(2) fails like this when descriptors have run out; trying at once would only burn the core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One core's listening sockets, bound but not yet part of a runtime.
+pub struct CoreListeners {
+    tcp: Vec<std::net::TcpListener>,
+    unix: Vec<StdUnixListener>,
+    /// Connections that other cores pass on to this one.
+    handed: mpsc::Receiver<std::net::TcpStream>,
+    /// To all cores, by index.
+    others: Vec<mpsc::Sender<std::net::TcpStream>>,
+}
+
+/// Binds every address once for each core, so that a mistake is found before anything starts.
+pub fn bind(config: &Config, cores: usize) -> io::Result<Vec<CoreListeners>> {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..cores).map(|_| mpsc::channel(HAND_OVER_QUEUE)).unzip();
+    let mut all: Vec<CoreListeners> = receivers
+        .into_iter()
+        .map(|handed| CoreListeners { tcp: Vec::new(), unix: Vec::new(), handed, others: senders.clone() })
+        .collect();
+    for addr in &config.listen.mysql {
+        match addr {
+            ListenAddr::Tcp(addr) => {
+                for core in &mut all {
+                    core.tcp.push(bind_tcp(*addr, config.listen.backlog).map_err(|e| at(addr, &e))?);
+                }
+            }
+            ListenAddr::Unix(path) => {
+                // A socket file that a killed process left behind; the lock file says that nobody serves it.
+                let _ = std::fs::remove_file(path);
+                let first = StdUnixListener::bind(path).map_err(|e| at(path.display(), &e))?;
+                first.set_nonblocking(true)?;
+                for core in &mut all {
+                    core.unix.push(first.try_clone()?);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn at(addr: impl std::fmt::Display, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("listen.mysql: {addr}: {e}"))
+}
+
+fn bind_tcp(addr: std::net::SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// The accepting tasks of one core.
+pub struct Accepting(Vec<JoinHandle<()>>);
+
+impl Accepting {
+    /// Closes the listening sockets.
+    pub fn stop(&self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Starts accepting on this core.
+pub fn serve(core: &Rc<Core>, listeners: CoreListeners) -> io::Result<Accepting> {
+    let CoreListeners { tcp, unix, mut handed, others } = listeners;
+    let mut tasks = Vec::new();
+    for listener in tcp {
+        let listener = TcpListener::from_std(listener)?;
+        tasks.push(tokio::task::spawn_local(accept_tcp(core.clone(), listener, others.clone())));
+    }
+    for listener in unix {
+        let listener = UnixListener::from_std(listener)?;
+        tasks.push(tokio::task::spawn_local(accept_unix(core.clone(), listener)));
+    }
+    let core = core.clone();
+    tasks.push(tokio::task::spawn_local(async move {
+        while let Some(stream) = handed.recv().await {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                start(&core, Socket::Tcp(stream));
+            }
+        }
+    }));
+    Ok(Accepting(tasks))
+}
+
+async fn accept_tcp(core: Rc<Core>, listener: TcpListener, others: Vec<mpsc::Sender<std::net::TcpStream>>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it each small reply could wait for the client's delayed ACK.
+                let _ = stream.set_nodelay(true);
+                place(&core, stream, &others);
+            }
+            Err(e) => pause(&e).await,
+        }
+    }
+}
+
+async fn accept_unix(core: Rc<Core>, listener: UnixListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => start(&core, Socket::Unix(stream)),
+            Err(e) => pause(&e).await,
+        }
+    }
+}
+
+async fn pause(e: &io::Error) {
+    tracing::warn!(why = %e, "accept failed");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// SO_REUSEPORT spreads few connections unevenly: a core with a quarter more than the mean passes one on.
+fn place(core: &Rc<Core>, stream: TcpStream, others: &[mpsc::Sender<std::net::TcpStream>]) {
+    let loads: Vec<usize> = core.shared.loads.iter().map(|l| l.load(Ordering::Relaxed)).collect();
+    let total: usize = loads.iter().sum();
+    let least = (0..loads.len()).min_by_key(|i| loads[*i]).unwrap_or(core.index);
+    if loads[core.index] * loads.len() * 4 <= total * 5 || least == core.index {
+        return start(core, Socket::Tcp(stream));
+    }
+    let Ok(stream) = stream.into_std() else { return };
+    if let Err(back) = others[least].try_send(stream) {
+        let stream = match back {
+            mpsc::error::TrySendError::Full(s) | mpsc::error::TrySendError::Closed(s) => s,
+        };
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            start(core, Socket::Tcp(stream));
+        }
+    }
+}
+
+/// Counts a session on its core for as long as it lives.
+struct Load(Rc<Core>);
+
+impl Load {
+    fn new(core: &Rc<Core>) -> Self {
+        core.shared.loads[core.index].fetch_add(1, Ordering::Relaxed);
+        Self(core.clone())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.shared.loads[self.0.index].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn start(core: &Rc<Core>, socket: Socket) {
+    let load = Load::new(core);
+    tokio::task::spawn_local(client(core.clone(), socket, load));
+}
+
+/// One client from its first byte to its last.
+async fn client(core: Rc<Core>, socket: Socket, load: Load) {
+    let id = core.shared.registry.next_id();
+    if core.shared.clients() > core.config().listen.max_client_connections as usize {
+        Box::pin(turn_away(socket)).await;
+        return;
+    }
+    let Some(login) = Box::pin(log_in(&core, socket, id)).await else { return };
+    let handle = core.shared.registry.add(id, login.account.name().to_owned());
+    let cell = SessionCell::new(handle);
+    core.cells.add(cell.clone());
+    let (stream, capabilities, schema, sequence, parts) = LoginParts::split(login);
+    let side = ClientSide::new(stream, capabilities, cell.clone(), core.clone());
+    Session::new(core.clone(), side, parts).run(schema, sequence).await;
+    core.cells.remove(&cell);
+    core.shared.registry.remove(id);
+    drop(load);
+}
+
+async fn log_in(core: &Rc<Core>, socket: Socket, id: u32) -> Option<ClientLogin> {
+    let settings = core.login_settings();
+    match accept(socket, id, &settings, &core.shared.login).await {
+        Ok(login) => Some(login),
+        Err(LoginEnd::Closed) => None,
+        Err(end) => {
+            tracing::debug!(why = %end, "login failed");
+            None
+        }
+    }
+}
+
+async fn turn_away(socket: Socket) {
+    let e = ClientError::too_many_clients();
+    let failure = Failure::new(e.code, e.sqlstate, e.message.into_owned());
+    refuse(&mut Stream::Plain(socket), &failure).await;
+}
+
+impl Core {
+    /// What the next client is told and held to. Follows the writer's version unless one is configured.
+    #[must_use]
+    pub fn login_settings(&self) -> ClientLoginSettings {
+        let config = self.config();
+        let servers = &self.shared.servers;
+        let writer = servers.shards().first().and_then(|s| s.confirmed_writer());
+        let info = writer
+            .and_then(|id| servers.server(id).info())
+            .or_else(|| servers.all().iter().find_map(|s| s.info()));
+        let kind = info.as_ref().map_or(ServerKind::MariaDb, |i| i.kind);
+        let version = config.listen.server_version.clone().or_else(|| info.as_ref().map(|i| i.version.clone()));
+        let mut capabilities = offered(kind);
+        capabilities.set(Capabilities::COMPRESS, config.listen.zlib);
+        capabilities.set(Capabilities::ZSTD, config.listen.zstd && kind == ServerKind::MySql);
+        ClientLoginSettings {
+            server_version: version.unwrap_or_else(|| UNKNOWN_VERSION.to_owned()),
+            capabilities,
+            auth_plugin: if kind == ServerKind::MySql { Plugin::CachingSha2 } else { Plugin::Native },
+            charset: info.as_ref().and_then(|i| u8::try_from(i.default_collation).ok()).unwrap_or(UTF8MB4_GENERAL_CI),
+            status: pointsman_protocol::reply::Status::AUTOCOMMIT.bits(),
+            deadline: config.listen.connect_timeout,
+            proxy_networks: config.listen.proxy_protocol_networks.iter().filter_map(network).collect(),
+        }
+    }
+}
+
+fn network(source: &TrustedSource) -> Option<Network> {
+    match source {
+        TrustedSource::Network(network) => network.to_string().parse().ok(),
+        TrustedSource::Unix => None,
+    }
+}
+
+/// In the greeting while no server has been reached yet.
+const UNKNOWN_VERSION: &str = "8.0.0-pointsman";
+const UTF8MB4_GENERAL_CI: u8 = 45;
+
+/// What a session can do with servers of this kind behind it.
+fn offered(kind: ServerKind) -> Capabilities {
+    let both = Capabilities::FOUND_ROWS
+        | Capabilities::LONG_FLAG
+        | Capabilities::CONNECT_WITH_DB
+        | Capabilities::NO_SCHEMA
+        | Capabilities::ODBC
+        | Capabilities::LOCAL_FILES
+        | Capabilities::IGNORE_SPACE
+        | Capabilities::PROTOCOL_41
+        | Capabilities::INTERACTIVE
+        | Capabilities::IGNORE_SIGPIPE
+        | Capabilities::TRANSACTIONS
+        | Capabilities::RESERVED
+        | Capabilities::SECURE_CONNECTION
+        | Capabilities::MULTI_STATEMENTS
+        | Capabilities::MULTI_RESULTS
+        | Capabilities::PS_MULTI_RESULTS
+        | Capabilities::PLUGIN_AUTH
+        | Capabilities::CONNECT_ATTRS
+        | Capabilities::PLUGIN_AUTH_LENENC
+        | Capabilities::CAN_HANDLE_EXPIRED_PASSWORDS
+        | Capabilities::SESSION_TRACK
+        | Capabilities::DEPRECATE_EOF;
+    match kind {
+        // Without LONG_PASSWORD the extended capabilities of MariaDB are read; bulk execution is not offered.
+        ServerKind::MariaDb => both | Capabilities::MARIADB_EXTENDED_METADATA,
+        ServerKind::MySql => both | Capabilities::LONG_PASSWORD | Capabilities::QUERY_ATTRIBUTES,
+    }
+}

@@ -1,0 +1,117 @@
+//! Streams of every kind carry what is written, in both directions.
+
+use std::time::Duration;
+
+use pointsman_protocol::compress::Algorithm;
+use pointsman_protocol::frame::put_packet;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use super::*;
+
+async fn tcp_pair() -> (Stream, Stream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    (Stream::Plain(Socket::Tcp(client)), Stream::Plain(Socket::Tcp(server)))
+}
+
+async fn compressed_pair(algorithm: Algorithm) -> (Stream, Stream) {
+    let (client, server) = tcp_pair().await;
+    let mut server = Stream::Compressed(Box::new(Compressed::server(server, algorithm)));
+    let mut client = client;
+    // The final OK crosses as it is.
+    let mut ok = vec![];
+    put_packet(&mut ok, 2, b"\0\0\0\x02\0\0\0");
+    server.write_all(&ok).await.unwrap();
+    assert_eq!(read_some(&mut client, ok.len()).await, ok);
+    (Stream::Compressed(Box::new(Compressed::client(client, algorithm))), server)
+}
+
+async fn read_some(stream: &mut Stream, len: usize) -> Vec<u8> {
+    let mut all = vec![];
+    let mut buf = [0; 1000];
+    while all.len() < len {
+        match stream.read(&mut buf).await.unwrap() {
+            0 => break,
+            n => all.extend_from_slice(&buf[..n]),
+        }
+    }
+    all
+}
+
+fn packet(len: usize) -> Vec<u8> {
+    let mut wire = vec![];
+    put_packet(&mut wire, 0, &vec![b'q'; len]);
+    wire
+}
+
+async fn crosses(mut a: Stream, mut b: Stream) {
+    for len in [0, 1, 60, 5000, 300_000] {
+        let (head, body) = (packet(len), packet(len / 2));
+        let expected = [&head[..], &body].concat();
+        let (sent, got) = tokio::join!(a.write_all_two(&head, &body), read_some(&mut b, expected.len()));
+        sent.unwrap();
+        assert_eq!(got, expected);
+        let (sent, got) = tokio::join!(b.write_all(&expected), read_some(&mut a, expected.len()));
+        sent.unwrap();
+        assert_eq!(got, expected);
+    }
+    a.shutdown().await;
+    assert_eq!(b.read(&mut [0; 10]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn plain_and_compressed_streams_carry_everything() {
+    let (a, b) = tcp_pair().await;
+    crosses(a, b).await;
+    for algorithm in [Algorithm::Zlib, Algorithm::Zstd(5)] {
+        let (a, b) = compressed_pair(algorithm).await;
+        crosses(a, b).await;
+    }
+}
+
+#[tokio::test]
+async fn an_end_inside_a_compressed_frame_is_an_error() {
+    let (mut client, server) = tcp_pair().await;
+    client.write_all(&[100, 0, 0, 0, 0, 0, 0, b'x']).await.unwrap();
+    client.shutdown().await;
+    let mut server = Stream::Compressed(Box::new(Compressed::server(server, Algorithm::Zlib)));
+    let mut buf = [0; 10];
+    assert_eq!(server.read(&mut buf).await.unwrap(), 1);
+    assert_eq!(server.read(&mut buf).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn a_parked_stream_goes_on_in_another_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let (mut client, parked) = first.block_on(async {
+        let (client, server) = tcp_pair().await;
+        (client, server.into_parked().unwrap())
+    });
+    first.block_on(client.write_all(b"hello")).unwrap();
+    let other_core = std::thread::spawn(move || {
+        second.block_on(async {
+            let mut server = parked.unpark().unwrap();
+            assert_eq!(read_some(&mut server, 5).await, b"hello");
+            assert!(server.peer().is_some() && !server.is_secure());
+            server.write_all(b"world").await.unwrap();
+        });
+    });
+    assert_eq!(first.block_on(read_some(&mut client, 5)), b"world");
+    other_core.join().unwrap();
+}
+
+#[tokio::test]
+async fn unix_streams_are_secure_and_compressed_ones_stay() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let a = Stream::Plain(Socket::Unix(a));
+    assert!(a.is_secure() && a.peer().is_none());
+    let mut parked = a.into_parked().unwrap().unpark().unwrap();
+    drop(b);
+    let read = tokio::time::timeout(Duration::from_secs(1), parked.read(&mut [0; 1])).await;
+    assert_eq!(read.unwrap().unwrap(), 0);
+    let compressed = Stream::Compressed(Box::new(Compressed::client(parked, Algorithm::Zlib)));
+    assert!(compressed.is_secure());
+    assert!(compressed.into_parked().is_err());
+}
