@@ -80,15 +80,28 @@ rust_is_new_enough() {
     [ "${minor:-0}" -ge "$rust_minor" ]
 }
 
-# Debian 12's cargo is 1.63 and Debian 13's is 1.85, but without a promise of staying new enough: rustup, from Debian 13's
-# package where there is one, else from Rust's own installer.
-if ! rust_is_new_enough; then
-    if apt-cache show rustup >/dev/null 2>&1; then
-        install_packages rustup
-        rustup default stable
+# All from Debian, where that is new enough: 13's cargo is 1.85; 12's own is too old, but it has the toolchain that its
+# browsers are built with. Else rustup, for whose packages the user decides.
+install_rust() {
+    as_root apt-get update -q
+    minor=$(apt-cache policy cargo | sed -n 's/^ *Candidate: [^ ]*1\.\([0-9]*\)\..*/\1/p')
+    if [ "${minor:-0}" -ge "$rust_minor" ]; then
+        install_packages cargo rustfmt rust-clippy
+    elif apt-cache show cargo-web >/dev/null 2>&1; then
+        install_packages cargo-web rustfmt-web rust-web-clippy
     else
-        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default
+        return 1
     fi
-    echo "Rust is installed; a new shell has it in PATH (now: . \"\$HOME/.cargo/env\")"
+    hash -r
+}
+
+if ! rust_is_new_enough; then
+    echo "installing Rust"
+    install_rust && rust_is_new_enough || {
+        echo "Rust 1.$rust_minor or later is needed and Debian's is older: install it by https://rustup.rs" >&2
+        exit 1
+    }
 fi
-command -v rustfmt >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+command -v rustfmt >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || {
+    command -v rustup >/dev/null 2>&1 && rustup component add rustfmt clippy
+}

@@ -149,7 +149,7 @@ fn writes_follow_the_writer_of_the_pair() -> Lab<()> {
     waiting::until("writes reach the new writer", NOTICED, || {
         let marker = trace::marker();
         let written = proxy.client().and_then(|mut new| new.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')")));
-        written.is_ok() && trace::who_ran(&group, &marker).is_ok_and(|ran| ran.ends_with(&[2]))
+        written.is_ok() && trace::who_ran(&group, &marker).is_ok_and(|ran| ran == [2])
     })?;
     group.wait_for_sync()?;
     assert_eq!(group.server(0).value("SELECT COUNT(*) FROM shop.t WHERE b = 'before'")?, "1");

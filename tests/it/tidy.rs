@@ -11,8 +11,18 @@ const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 600;
 /// The crates that do no I/O and read no clock, so that the same input gives the same plan.
 const PURE: [&str; 3] = ["protocol", "shard-map", "planner"];
-/// What a pure crate must not mention.
-const IMPURE: [&str; 6] = ["tokio", "std::net", "std::fs", "std::thread", "Instant::now", "SystemTime::now"];
+/// What a pure crate must not mention. Of `std::net` the addresses are plain values; the sockets are not.
+const IMPURE: [&str; 9] = [
+    "tokio",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "std::fs",
+    "std::thread",
+    "Instant::now",
+    "SystemTime::now",
+];
 const CRATES: [&str; 6] = ["protocol", "shard-map", "planner", "proxy", "tests", "benches"];
 
 /// A Rust file of this repository.
@@ -31,7 +41,11 @@ impl Source {
 
     fn is_test(&self) -> bool {
         let in_tests = ["tests/it/", "benches/", "tests/drivers/"].iter().any(|dir| self.path.starts_with(dir));
-        in_tests || self.path.ends_with("/tests.rs") || self.path.contains("/tests/") || self.path.contains("/fuzz/")
+        in_tests
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
+            || self.path.contains("/benches/")
+            || self.path.contains("/fuzz/")
     }
 }
 
@@ -108,10 +122,17 @@ fn functions(source: &Source) -> Vec<(usize, String, usize)> {
         let indent = line.len() - line.trim_start().len();
         let end = format!("{}}}", " ".repeat(indent));
         if let Some(length) = lines[index..].iter().position(|line| *line == end) {
-            found.push((index + 1, name, length + 1));
+            let entries = lines[index..index + length].iter().filter(|line| is_list_entry(line)).count();
+            found.push((index + 1, name, length + 1 - entries));
         }
     }
     found
+}
+
+/// A line that is nothing but one literal of a list: a long list is read at a glance.
+fn is_list_entry(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with('"') && line.ends_with("\",")
 }
 
 fn function_name(line: &str) -> Option<String> {
@@ -139,7 +160,8 @@ fn nothing_unwraps_outside_of_tests() -> Lab<()> {
 #[test]
 fn pure_crates_do_no_io_and_read_no_clock() -> Lab<()> {
     let mut complaints = vec![];
-    for source in sources()?.iter().filter(|source| PURE.iter().any(|name| source.path.starts_with(name))) {
+    let is_pure = |source: &&Source| !source.is_test() && PURE.iter().any(|name| source.path.starts_with(name));
+    for source in sources()?.iter().filter(is_pure) {
         let code = source.code().filter(|(_, line)| !line.trim_start().starts_with("//"));
         for (number, line) in code {
             let found = IMPURE.iter().find(|word| line.contains(*word));

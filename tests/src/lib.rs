@@ -17,6 +17,7 @@
 pub mod client;
 pub mod differ;
 pub mod error;
+pub mod general_log;
 pub mod group;
 pub mod http;
 pub mod keeper;

@@ -28,7 +28,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 /// When a started proxy counts as ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// `GET /readyz` answers 200: it has a confirmed writer.
+    /// `GET /readyz` answers 200, so it has a confirmed writer, and its MySQL port accepts connections.
     Readyz,
     /// Its MySQL port accepts connections: for tests in which no writer is there from the start.
     Port,
@@ -254,9 +254,10 @@ impl Proxy {
 
     fn wait_until_ready(&self, ready: Ready) -> Lab<()> {
         let died = || LabError::Died { what: "pointsman".to_owned(), log: self.keeper.log_tail() };
+        let listens = || TcpStream::connect(ports::local(self.port)).is_ok();
         let is_ready = || match ready {
-            Ready::Readyz => self.http("/readyz").is_some_and(|answer| answer.status == 200),
-            Ready::Port => TcpStream::connect(ports::local(self.port)).is_ok(),
+            Ready::Readyz => self.http("/readyz").is_some_and(|answer| answer.status == 200) && listens(),
+            Ready::Port => listens(),
         };
         waiting::until("pointsman is ready", START_LIMIT, || is_ready() || !self.is_alive()).map_err(|_| died())?;
         if self.is_alive() { Ok(()) } else { Err(died()) }

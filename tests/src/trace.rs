@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::error::{Lab, LabError};
+use crate::general_log;
 use crate::group::Group;
 use crate::proxy::Proxy;
 use crate::server::Server;
@@ -31,7 +32,7 @@ pub fn marker() -> String {
 }
 
 /// The `@@server_id` of each server that a client's statement with this marker ran on, in order. A server that applied
-/// a change by replication isn't among them: row events leave nothing in the general log.
+/// a change by replication isn't among them.
 pub fn who_ran(group: &Group, marker: &str) -> Lab<Vec<u32>> {
     let mut ids = vec![];
     for server in group.servers() {
@@ -71,11 +72,11 @@ pub fn times_run(server: &Server, marker: &str) -> Lab<usize> {
     Ok(statements_with(server, marker)?.len())
 }
 
-/// The lines of the server's general log that show the marker being run.
+/// The statements with the marker that clients ran on that server.
 pub fn statements_with(server: &Server, marker: &str) -> Lab<Vec<String>> {
     let path = server.dir().join("general.log");
     let log = fs::read(&path).map_err(LabError::file(path))?;
-    let log = String::from_utf8_lossy(&log);
-    let run = |line: &&str| line.contains(marker) && (line.contains("Query\t") || line.contains("Execute\t"));
-    Ok(log.lines().filter(run).map(str::to_owned).collect())
+    let mut statements = general_log::client_statements(&String::from_utf8_lossy(&log));
+    statements.retain(|statement| statement.contains(marker));
+    Ok(statements)
 }
