@@ -43,6 +43,8 @@ pub struct ClientLoginSettings {
     pub proxy_networks: Vec<Network>,
 }
 
+/// A client that doesn't read its error is not waited for longer.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// MySQL's default connect_timeout.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -273,9 +275,9 @@ async fn tell(stream: &mut Stream, sequence: u8, end: LoginEnd) -> LoginEnd {
             return end;
         }
     };
-    // The login has failed already; that its error got lost too changes nothing.
-    let _ = Packets::new(stream, sequence).write(&failure.encode()).await;
-    stream.shutdown().await;
+    let mut wire = Vec::new();
+    put_packet(&mut wire, sequence, &failure.encode());
+    say_goodbye(stream, &wire).await;
     end
 }
 
@@ -323,9 +325,16 @@ fn compress(stream: Stream, agreed: Capabilities, zstd_level: u8) -> Stream {
 pub async fn refuse(stream: &mut Stream, failure: &Failure) {
     let mut wire = Vec::new();
     put_packet(&mut wire, 0, &failure.encode_instead_of_greeting());
-    // A client that is not listening has its answer either way.
-    let _ = stream.write_all(&wire).await;
-    stream.shutdown().await;
+    say_goodbye(stream, &wire).await;
+}
+
+/// Sends the last bytes and closes. That they got lost changes nothing any more.
+async fn say_goodbye(stream: &mut Stream, wire: &[u8]) {
+    let last = async {
+        let _ = stream.write_all(wire).await;
+        stream.shutdown().await;
+    };
+    let _ = tokio::time::timeout(GOODBYE, last).await;
 }
 
 /// What of the login still holds when the user changes.
@@ -382,7 +391,10 @@ async fn change(
 ) -> Result<ChangedUser, LoginEnd> {
     let command = ChangeUser::parse(payload, context.capabilities)?;
     let can_switch = context.capabilities.contains(Capabilities::PLUGIN_AUTH);
-    let plugin = if command.auth_plugin.is_empty() { settings.auth_plugin.name() } else { &command.auth_plugin };
+    let plugin = match command.auth_plugin.as_str() {
+        "" if can_switch => settings.auth_plugin.name(),
+        named => named,
+    };
     let claim = Claim {
         user: &command.user,
         peer: context.peer,

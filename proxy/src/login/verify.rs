@@ -48,7 +48,12 @@ pub(super) async fn verify(
     let secure = packets.stream().is_secure();
     let offer = Offer {
         greeted_plugin: claim.greeted_plugin,
-        plugin: if claim.plugin.is_empty() { claim.greeted_plugin } else { Plugin::from_name(claim.plugin) },
+        plugin: match claim.plugin {
+            // Clients from before there were plugins.
+            "" if !claim.can_switch => Plugin::Native,
+            "" => claim.greeted_plugin,
+            name => Plugin::from_name(name),
+        },
         response: claim.response,
         can_switch: claim.can_switch,
         secure,
