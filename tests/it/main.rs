@@ -1,8 +1,8 @@
 //! The integration tests: one program, real servers, the real proxy.
 
 mod command_line;
-mod failures;
 mod differential;
+mod failures;
 mod lab;
 mod limits;
 mod login;

@@ -5,7 +5,7 @@
 use super::lease::Lease;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
-use super::sync::Needs;
+use super::sync::{COMPUTED, Needs};
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
 use crate::core::buffers::Buf;
@@ -237,11 +237,11 @@ impl Session {
         self.pins.apply(effect);
         match effect {
             Effect::UserVarLiteral { name, value } => {
-                self.state.set_user_var(name, Some(value));
+                self.state.set_user_var(name, value);
                 conn.note_user_var(name, value);
             }
             Effect::UserVarComputed { name } => {
-                self.state.set_user_var(name, None);
+                self.state.set_user_var(name, COMPUTED);
                 conn.note_user_var(name, COMPUTED);
             }
             Effect::SetSessionVar { name, to_default: true } if name == "timestamp" => {
@@ -333,9 +333,6 @@ impl Session {
         }
     }
 }
-
-/// Marks a user variable on a connection whose value the proxy does not know; no literal equals it.
-const COMPUTED: &[u8] = b"\0";
 
 /// Flags that tell of one statement, not of the session.
 const PER_STATEMENT: Status = Status::MORE_RESULTS

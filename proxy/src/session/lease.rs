@@ -226,6 +226,7 @@ impl Session {
         self.lease = None;
         self.pins.clear();
         self.results.connection_lost();
+        self.state.forget_computed_user_vars();
         self.status.remove(Status::IN_TRANS | Status::IN_TRANS_READONLY);
         self.client.cell.handle.lease_ended();
         if let Some(statements) = &mut self.statements {
