@@ -164,18 +164,7 @@ async fn run(
     offered.set(Capabilities::SSL, tls.is_some());
     let nonces = fresh_nonces();
     let mut sequence = greet(&mut stream, connection_id, settings, offered, &nonces).await?;
-    let hello = read_hello(&mut stream, &mut sequence, offered).await?;
-    let request = match (hello, tls) {
-        (ClientHello::Login(request), _) => request,
-        (ClientHello::Ssl(_), Some(tls)) => {
-            stream = upgrade(stream, &tls).await?;
-            match read_hello(&mut stream, &mut sequence, offered).await? {
-                ClientHello::Login(request) => request,
-                ClientHello::Ssl(_) => return Err(bad_handshake(&mut stream, sequence, "second TLS request").await),
-            }
-        }
-        (ClientHello::Ssl(_), None) => return Err(bad_handshake(&mut stream, sequence, "TLS request").await),
-    };
+    let (mut stream, request) = read_request(stream, &mut sequence, offered, tls).await?;
     let mut packets = Packets::new(&mut stream, sequence);
     let verified = verify(&mut packets, claim(&request, peer, nonces, settings, offered), shared).await;
     let sequence = packets.sequence;
@@ -242,6 +231,24 @@ async fn greet(
     let mut packets = Packets::new(stream, 0);
     packets.write(&greeting.encode()).await?;
     Ok(packets.sequence)
+}
+
+/// Reads the login request, behind TLS if the client asks for that first.
+async fn read_request(
+    mut stream: Stream,
+    sequence: &mut u8,
+    offered: Capabilities,
+    tls: Option<Arc<ServerTls>>,
+) -> Result<(Stream, LoginRequest), LoginEnd> {
+    match (read_hello(&mut stream, sequence, offered).await?, tls) {
+        (ClientHello::Login(request), _) => return Ok((stream, request)),
+        (ClientHello::Ssl(_), Some(tls)) => stream = upgrade(stream, &tls).await?,
+        (ClientHello::Ssl(_), None) => return Err(bad_handshake(&mut stream, *sequence, "TLS request").await),
+    }
+    match read_hello(&mut stream, sequence, offered).await? {
+        ClientHello::Login(request) => Ok((stream, request)),
+        ClientHello::Ssl(_) => Err(bad_handshake(&mut stream, *sequence, "second TLS request").await),
+    }
 }
 
 async fn read_hello(stream: &mut Stream, sequence: &mut u8, offered: Capabilities) -> Result<ClientHello, LoginEnd> {
