@@ -136,8 +136,10 @@ async fn advance(
         let step = auth.on_packet(&answer, &mut OsRng);
         return Ok((auth, step));
     }
-    let _turn = shared.slow_steps.acquire().await.map_err(|_| LoginEnd::ShuttingDown)?;
+    let turn = Arc::clone(&shared.slow_steps).acquire_owned().await.map_err(|_| LoginEnd::ShuttingDown)?;
     let work = tokio::task::spawn_blocking(move || {
+        // Kept to the end of the work, also when the client is gone before.
+        let _turn = turn;
         let step = auth.on_packet(&answer, &mut OsRng);
         (auth, step)
     });
