@@ -168,6 +168,7 @@ async fn mysql9_if_there_is_one() {
     let (Ok(address), Ok(socket), Ok(ca)) =
         (std::env::var("MYSQL9_ADDRESS"), std::env::var("MYSQL9_SOCKET"), std::env::var("MYSQL9_CA"))
     else {
+        eprintln!("not run: MYSQL9_ADDRESS, MYSQL9_SOCKET and MYSQL9_CA name no server");
         return;
     };
     let plain = target(BackendAddress::Tcp(address.parse().unwrap()));

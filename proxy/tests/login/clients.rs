@@ -55,7 +55,10 @@ async fn the_mariadb_client() {
 /// MySQL 9's client has no mysql_native_password, and asks for a server's key only when told to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mysql9_client_if_there_is_one() {
-    let Ok(command) = std::env::var("MYSQL9_CLIENT") else { return };
+    let Ok(command) = std::env::var("MYSQL9_CLIENT") else {
+        eprintln!("not run: MYSQL9_CLIENT names no client");
+        return;
+    };
     let mysql = async |port: u16, user: &str, password: &str, more: &[&str]| {
         let mut arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
         arguments.extend(["--no-defaults".into(), "-h127.0.0.1".into(), format!("-P{port}"), format!("-u{user}")]);
