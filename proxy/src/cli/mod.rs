@@ -56,6 +56,9 @@ enum LogFormat {
 /// Runs the command of this process's arguments. `workers` is the data path: it serves until the runtime's
 /// shutdown, and returns when its last session is gone.
 pub fn run(workers: impl FnOnce(Runtime) -> std::io::Result<()>) -> ExitCode {
+    // Named once, because the control connections' driver takes whatever the process has chosen. An error means that
+    // it was chosen already.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default().is_ok();
     let outcome = match Arguments::parse().command {
         Command::Init { config, admin_user } => {
             logging(LogFormat::Text, "error");

@@ -1,6 +1,6 @@
 //! The configuration: a TOML file in, a checked and complete [`Config`] out, or all that is wrong with it.
 //!
-//! Reading order: [`settings`] (every setting), [`keys`] (the file held against them), [`form`] (the file's shape),
+//! Reading order: [`settings`] (every setting), `keys` (the file held against them), `form` (the file's shape),
 //! then one file for each section that turns the form into what the rest of the proxy uses.
 
 mod backend;

@@ -108,8 +108,7 @@ impl Board {
     fn confirm(&mut self, writer: ServerId, seen: Moment, until: Moment) {
         let changed = self.writer != Some(writer);
         if changed {
-            // Before the confirmation, so that nobody sees the new writer under the old epoch.
-            self.shard.bump_epoch();
+            self.shard.begin_epoch();
         }
         match self.shard.confirm(writer, seen, until) {
             Confirmation::Refused => return,

@@ -4,10 +4,15 @@ use mysql_async::{Row, Value};
 
 use super::sight::{Channel, Receiver};
 
-/// One row. Columns are found by their old or their new name.
+/// One row.
 #[must_use]
 pub fn channel(row: &Row) -> Channel {
-    let column = |names: [&str; 2]| names.iter().find_map(|n| text(row, n));
+    from_columns(|name| text(row, name))
+}
+
+/// Columns are found by their old or their new name.
+fn from_columns(lookup: impl Fn(&str) -> Option<String>) -> Channel {
+    let column = |names: [&str; 2]| names.iter().find_map(|n| lookup(n));
     let receiver = match column(["Slave_IO_Running", "Replica_IO_Running"]).as_deref() {
         Some("Yes") => Receiver::Connected,
         // "Preparing" is MariaDB's word for the moment before.
@@ -35,5 +40,55 @@ fn text(row: &Row, name: &str) -> Option<String> {
         Value::Int(n) => Some(n.to_string()),
         Value::UInt(n) => Some(n.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cells: &[(&str, &str)]) -> Channel {
+        from_columns(|name| cells.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn reads_the_words_of_both_families() {
+        let mariadb = row(&[
+            ("Slave_IO_Running", "Yes"),
+            ("Slave_SQL_Running", "No"),
+            ("Last_SQL_Errno", "1062"),
+            ("Last_IO_Errno", "0"),
+            ("Master_Server_Id", "7"),
+        ]);
+        assert_eq!(
+            mariadb,
+            Channel {
+                receiver: Receiver::Connected,
+                applier_runs: false,
+                source_server_id: Some(7),
+                seconds_behind: None,
+                error: 1062,
+            }
+        );
+        let mysql = row(&[
+            ("Replica_IO_Running", "Connecting"),
+            ("Replica_SQL_Running", "Yes"),
+            ("Seconds_Behind_Source", "12"),
+            ("Last_SQL_Errno", "0"),
+            ("Last_IO_Errno", "2003"),
+            ("Source_Server_Id", "0"),
+        ]);
+        assert_eq!(
+            mysql,
+            Channel {
+                receiver: Receiver::Connecting,
+                applier_runs: true,
+                source_server_id: None,
+                seconds_behind: Some(12),
+                error: 2003,
+            }
+        );
+        let silent = row(&[]);
+        assert_eq!((silent.receiver, silent.applier_runs), (Receiver::Stopped, false));
     }
 }

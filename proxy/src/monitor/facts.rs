@@ -132,3 +132,33 @@ fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
         session_defaults: defaults.map(|(k, v)| (k.clone(), v.clone())).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pointsman_planner::ServerKind;
+
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> ServerInfo {
+        let variables = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        info(&variables, FALLBACK_COLLATION)
+    }
+
+    #[test]
+    fn reads_what_servers_say() {
+        let mariadb = of(&[
+            ("version", "10.11.14-MariaDB"),
+            ("read_only", "ON"),
+            ("server_id", "4294967295"),
+            ("max_allowed_packet", "18446744073709551615"),
+            ("sql_mode", "STRICT_TRANS_TABLES"),
+        ]);
+        assert_eq!((mariadb.kind, mariadb.version_number), (ServerKind::MariaDb, 101_114));
+        assert!(mariadb.read_only && mariadb.gtid_mode);
+        assert_eq!((mariadb.server_id, mariadb.max_allowed_packet), (u32::MAX, u32::MAX));
+        assert_eq!(mariadb.session_defaults.len(), 2);
+        let mysql = of(&[("version", "9.7.0"), ("read_only", "OFF"), ("gtid_mode", "OFF_PERMISSIVE")]);
+        assert!(!mysql.read_only && !mysql.gtid_mode);
+        assert!(of(&[("read_only", "NO_LOCK_NO_ADMIN")]).read_only);
+    }
+}

@@ -1,8 +1,8 @@
 //! Watches the servers: who is up, who is the writer, who is fresh enough to be read from. Publishes into
-//! [`Servers`](crate::servers::Servers); the data path never waits for it.
+//! [`Servers`]; the data path never waits for it.
 //!
-//! Reading order: [`sight`] (what one probe sees), [`writer`], [`lag`] and [`freshness`] (pure judgements),
-//! [`board`] (applies them), [`probe`] and [`pulse`] (the tasks).
+//! Reading order: `sight` (what one probe sees), `writer`, `lag` and `freshness` (pure judgements),
+//! `board` (applies them), `probe` and `pulse` (the tasks).
 
 mod board;
 mod channels;

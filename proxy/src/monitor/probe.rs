@@ -29,6 +29,14 @@ const RETRY_REFUSED: Duration = Duration::from_secs(10);
 /// Questions asked out of turn (after error 1290) keep this distance, so that a storm of errors makes no storm of probes.
 const MIN_GAP: Duration = Duration::from_millis(10);
 
+/// The server does not let the proxy in: asking ten times a second would only fill its log.
+/// ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_HOST_IS_BLOCKED, ER_HOST_NOT_PRIVILEGED, ER_PLUGIN_IS_NOT_LOADED,
+/// ER_ACCESS_DENIED_NO_PASSWORD.
+const DENIED: [u16; 6] = [1044, 1045, 1129, 1130, 1524, 1698];
+
+/// Pause after such a refusal.
+const RETRY_DENIED: Duration = Duration::from_secs(2);
+
 /// The uptime is told in whole seconds; a later start by more than this is another start.
 const START_TOLERANCE: Duration = Duration::from_secs(3);
 
@@ -75,24 +83,32 @@ impl Probe {
             wanted.as_mut().enable();
             let began = Instant::now();
             let config = self.config.load();
-            tokio::select! {
-                () = self.probe(&config) => {}
+            let pause = tokio::select! {
+                pause = self.probe(&config) => pause,
                 () = super::stopped(&mut stop) => return,
-            }
+            };
             tokio::select! {
-                () = tokio::time::sleep_until(began + config.monitor.poll) => {}
+                () = tokio::time::sleep_until(began + pause) => {}
                 () = wanted => tokio::time::sleep(MIN_GAP).await,
                 () = super::stopped(&mut stop) => return,
             }
         }
     }
 
-    async fn probe(&mut self, config: &Config) {
+    /// Gives the pause until the next one.
+    async fn probe(&mut self, config: &Config) -> Duration {
         let outcome = self.look(config).await;
         let mut board = self.board.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match outcome {
-            Ok(sight) => board.answered(&self.server, sight, &config.monitor),
-            Err(e) => board.failed(&self.server, &e.to_string(), &config.monitor),
+            Ok(sight) => {
+                board.answered(&self.server, sight, &config.monitor);
+                config.monitor.poll
+            }
+            Err(e) => {
+                board.failed(&self.server, &e.to_string(), &config.monitor);
+                let denied = e.code().is_some_and(|code| DENIED.contains(&code));
+                if denied { RETRY_DENIED } else { config.monitor.poll }
+            }
         }
     }
 

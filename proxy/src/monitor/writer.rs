@@ -1,4 +1,7 @@
 //! Which master of a shard may be sent writes. Pure: the rule that nothing may break, in one place.
+//!
+//! It rests on `read_only` (MySQL reference manual, "Server System Variables"; MariaDB knowledge base, "read_only"):
+//! a server that has it set refuses the writes of ordinary accounts with error 1290.
 
 use std::time::Duration;
 

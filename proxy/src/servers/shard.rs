@@ -94,6 +94,16 @@ impl Shard {
         self.epoch.load(Ordering::SeqCst)
     }
 
+    /// The confirmed writer together with the epoch under which it is that. Whoever keeps a connection to it beyond
+    /// this moment keeps the epoch too, and compares it with [`Self::writer_epoch`] before each further write.
+    #[must_use]
+    pub fn writer_and_epoch(&self) -> Option<(ServerId, u64)> {
+        // The epoch first: it grows while no writer is confirmed, so a new writer is never taken for one of an old
+        // epoch's peers. At worst the pair is (new, old epoch), which the next comparison refuses.
+        let epoch = self.writer_epoch();
+        self.confirmed_writer().map(|writer| (writer, epoch))
+    }
+
     /// For error messages and `/readyz`: why no writer is confirmed.
     #[must_use]
     pub fn no_writer_reason(&self) -> &'static str {
@@ -169,9 +179,11 @@ impl Shard {
         was_current
     }
 
-    /// Another server than before is the writer now.
-    pub(crate) fn bump_epoch(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
+    /// Another server than before is about to be the writer. The old one's confirmation ends first, so that nobody
+    /// sees the old writer under the new epoch.
+    pub(crate) fn begin_epoch(&self) {
+        self.confirmed.store(0, Ordering::SeqCst);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     /// A place among the reads that the writer takes over, if one is free.
