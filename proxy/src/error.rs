@@ -94,6 +94,12 @@ impl ClientError {
         Self::new(1290, b"HY000", text)
     }
 
+    /// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
+    #[must_use]
+    pub fn read_only_transaction() -> Self {
+        Self::new(1792, b"25006", "Cannot execute statement in a READ ONLY transaction")
+    }
+
     /// The server of an open transaction is gone, and the transaction with it.
     #[must_use]
     pub fn transaction_lost(server: &str) -> Self {

@@ -101,7 +101,7 @@ impl Session {
     }
 
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), ClientError> {
-        let lease = self.lease(plan, Reads::default(), None).await?;
+        let lease = self.lease(plan, Reads::default(), None).await.map_err(|e| e.error)?;
         let mut conn = lease.conn;
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();

@@ -2,7 +2,7 @@
 //!
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
-use super::lease::Lease;
+use super::lease::{Lease, NoLease};
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
 use super::sync::{COMPUTED, Needs};
@@ -10,7 +10,7 @@ use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan};
+use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, Statement, StatementKind};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_shard_map::ServerId;
@@ -19,8 +19,6 @@ use std::time::Instant;
 
 /// A read is tried on this many servers in all.
 const READ_ATTEMPTS: u32 = 2;
-/// ER_OPTION_PREVENTS_STATEMENT: the server turned read-only.
-pub(super) const ER_READ_ONLY: u16 = 1290;
 
 /// A statement ready to be sent.
 pub(super) struct Request<'a> {
@@ -56,11 +54,18 @@ impl Session {
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
+        if self.is_refused_in_read_only(request) {
+            return self.told(request.client_sequence, &ClientError::read_only_transaction()).await;
+        }
         loop {
             attempts += 1;
             let lease = match self.lease(&plan, request.reads, exclude).await {
                 Ok(lease) => lease,
-                Err(e) => return self.told(request.client_sequence, &e).await,
+                Err(NoLease { server, .. }) if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS => {
+                    exclude = server;
+                    continue;
+                }
+                Err(e) => return self.told(request.client_sequence, &e.error).await,
             };
             let server = lease.conn.server.id;
             match self.attempt(lease, request).await? {
@@ -78,6 +83,20 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// A replica would refuse a write in a read-only transaction for being read-only itself; the client is to
+    /// see what the writer would say.
+    fn is_refused_in_read_only(&self, request: &Request<'_>) -> bool {
+        let writes = |s: &Statement| {
+            use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Update};
+            matches!(s.kind, Insert | Replace | Update | Delete | LoadData | Ddl)
+        };
+        request.kind == ReplyKind::Results
+            && self.status.contains(Status::IN_TRANS_READONLY)
+            && !self.pins.has_temporary_tables()
+            && request.analysis.statements.iter().any(writes)
+            && !request.analysis.effects().any(|e| matches!(e, Effect::CreateTemporaryTable { .. }))
     }
 
     async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Box<Outcome>>)> {
@@ -179,7 +198,7 @@ impl Session {
         request: &Request<'_>,
         outcome: Box<Outcome>,
     ) -> std::io::Result<Attempt> {
-        if outcome.error == Some(ER_READ_ONLY) {
+        if outcome.read_only {
             self.shard().distrust(conn.server.id);
         }
         self.learn(&mut conn, request, &outcome);

@@ -25,6 +25,19 @@ pub struct Freshness {
     pub writer_until_ms: u64,
 }
 
+/// Why there is no connection, and whose fault it is where a server's.
+pub struct NoLease {
+    pub error: ClientError,
+    /// The server that could not be reached: another one may do.
+    pub server: Option<ServerId>,
+}
+
+impl From<ClientError> for NoLease {
+    fn from(error: ClientError) -> Self {
+        Self { error, server: None }
+    }
+}
+
 /// A connection for one statement.
 pub struct Lease {
     pub conn: Box<BackendConn>,
@@ -39,7 +52,7 @@ impl Session {
         plan: &RoutePlan,
         reads: Reads,
         exclude: Option<ServerId>,
-    ) -> Result<Lease, ClientError> {
+    ) -> Result<Lease, NoLease> {
         if let Some(conn) = self.lease.take() {
             if self.is_bound() {
                 return self.bound(conn, plan).await;
@@ -57,7 +70,7 @@ impl Session {
     }
 
     /// A transaction or a pin stays where it is; if that was the writer and no longer is, it is over.
-    async fn bound(&mut self, conn: Box<BackendConn>, plan: &RoutePlan) -> Result<Lease, ClientError> {
+    async fn bound(&mut self, conn: Box<BackendConn>, plan: &RoutePlan) -> Result<Lease, NoLease> {
         if !plan.writes || self.status.contains(Status::IN_TRANS_READONLY) {
             return Ok(Lease { conn, spill: None });
         }
@@ -67,24 +80,27 @@ impl Session {
             Some(writer) if writer == conn.server.id => Ok(Lease { conn, spill: None }),
             Some(_) if self.status.contains(Status::IN_TRANS) => {
                 self.lose_lease();
-                Err(ClientError::writer_changed(&shard.name))
+                Err(ClientError::writer_changed(&shard.name).into())
             }
             // A pin on a replica (a computed variable, say) can't follow a write to the writer.
             Some(_) => {
                 let what = self.pins.reason().unwrap_or("state");
                 let error = ClientError::pinned_elsewhere(&conn.server.addr.to_string(), what);
                 self.lease = Some(conn);
-                Err(error)
+                Err(error.into())
             }
             None => {
                 self.lease = Some(conn);
-                Err(ClientError::no_writer(&shard.name, waited))
+                Err(ClientError::no_writer(&shard.name, waited).into())
             }
         }
     }
 
     /// Whether the connection that still holds the last statement's results serves this one too.
     fn may_keep(&self, conn: &BackendConn, plan: &RoutePlan, reads: Reads) -> bool {
+        if self.results.needs_connection(reads) && !plan.writes {
+            return true;
+        }
         let always_switch = self.core.config().always_switch;
         let right_server = match plan.role {
             Role::Any => true,
@@ -92,7 +108,7 @@ impl Session {
             // A read may stay on the writer for the moment; it is always fresh enough there.
             Role::Replica => conn.server.takes_reads() || self.shard().confirmed_writer() == Some(conn.server.id),
         };
-        right_server && (self.results.needs_connection(reads) || !always_switch)
+        right_server && !always_switch
     }
 
     pub(super) fn shard(&self) -> Arc<Shard> {
@@ -109,22 +125,24 @@ impl Session {
         (writer, wait.as_millis() as u64)
     }
 
-    pub(super) async fn writer(&mut self) -> Result<Lease, ClientError> {
+    pub(super) async fn writer(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
         let (writer, waited) = self.confirmed_writer(&shard).await;
         let writer = writer.ok_or_else(|| ClientError::no_writer(&shard.name, waited))?;
-        let server = self.core.shared.servers.server(writer).clone();
-        Ok(Lease { conn: self.connection(&server).await?, spill: None })
+        self.lease_from(writer, None).await
     }
 
     /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer.
-    async fn any(&mut self) -> Result<Lease, ClientError> {
+    async fn any(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
         let request = ReadRequest { random: self.core.random(), ..ReadRequest::default() };
-        self.lease_at(choose_reader(&shard, &request)).await.unwrap_or(self.writer().await)
+        match self.lease_at(choose_reader(&shard, &request)).await {
+            Some(Ok(lease)) => Ok(lease),
+            Some(Err(_)) | None => self.writer().await,
+        }
     }
 
-    async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, ClientError> {
+    async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
         if self.core.clock.now_ms() < self.freshness.writer_until_ms {
             return self.writer().await;
         }
@@ -143,19 +161,26 @@ impl Session {
             Some(lease) => lease,
             None => {
                 let waited = self.core.config().pool.wait_timeout.as_millis() as u64;
-                Err(ClientError::no_reader(&shard.name, waited))
+                Err(ClientError::no_reader(&shard.name, waited).into())
             }
         }
     }
 
-    async fn lease_at(&mut self, target: ReadTarget) -> Option<Result<Lease, ClientError>> {
+    async fn lease_at(&mut self, target: ReadTarget) -> Option<Result<Lease, NoLease>> {
         let id = target.server()?;
         let spill = match target {
             ReadTarget::WriterSpill(_, permit) => Some(permit),
             _ => None,
         };
+        Some(self.lease_from(id, spill).await)
+    }
+
+    async fn lease_from(&mut self, id: ServerId, spill: Option<SpillPermit>) -> Result<Lease, NoLease> {
         let server = self.core.shared.servers.server(id).clone();
-        Some(self.connection(&server).await.map(|conn| Lease { conn, spill }))
+        match self.connection(&server).await {
+            Ok(conn) => Ok(Lease { conn, spill }),
+            Err(error) => Err(NoLease { error, server: Some(id) }),
+        }
     }
 
     fn consistency(&self) -> Consistency {

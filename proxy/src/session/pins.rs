@@ -59,6 +59,11 @@ impl Pins {
         self.0.is_some() && self.reason().is_some()
     }
 
+    #[must_use]
+    pub fn has_temporary_tables(&self) -> bool {
+        self.0.as_ref().is_some_and(|r| !r.temporary_tables.is_empty())
+    }
+
     /// Forgets everything: the connection was reset or is gone.
     pub fn clear(&mut self) {
         self.0 = None;

@@ -24,6 +24,9 @@ const COPY_BELOW: usize = 4 * 1024;
 /// A client that has gone is looked for only when the server has been silent this long.
 const WATCH_CLIENT_AFTER_MS: u64 = 50;
 
+/// ER_OPTION_PREVENTS_STATEMENT.
+const ER_READ_ONLY: u16 = 1290;
+
 /// What a reply told.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -35,6 +38,8 @@ pub struct Outcome {
     pub rows: Option<u64>,
     /// Code of the error that ended it.
     pub error: Option<u16>,
+    /// It was the server's refusal to write because it is read-only.
+    pub read_only: bool,
     /// Bytes have gone to the client.
     pub sent: bool,
     pub variables: Vec<(String, Vec<u8>)>,
@@ -150,7 +155,7 @@ impl<'a> Relay<'a> {
 
     fn is_intercepted(&self) -> bool {
         self.mode.intercept_read_only
-            && self.outcome.error == Some(super::execute::ER_READ_ONLY)
+            && self.outcome.read_only
             && !self.outcome.sent
             && self.reader.is_done()
             && self.outcome.results == 1
@@ -364,7 +369,10 @@ impl<'a> Relay<'a> {
 
     fn err(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
         let payload = &buf.filled()[at + HEADER_LEN..at + len];
-        self.outcome.error = Some(ErrPacket::parse(payload)?.code);
+        let error = ErrPacket::parse(payload)?;
+        self.outcome.error = Some(error.code);
+        // --secure-file-priv and others share the code; only this option makes a server read-only.
+        self.outcome.read_only = error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
         self.outcome.results += 1;
         self.reader.accept(Control::Err, payload, self.outcome.status)?;
         self.pass_packet(buf, at, len);
