@@ -199,13 +199,13 @@ pub enum Effect {
 /// What a KILL ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KillScope {
-    /// KILL [CONNECTION] id.
+    /// `KILL [CONNECTION] id`.
     Connection,
     /// KILL QUERY id: whatever that connection runs.
     Query,
     /// MariaDB's KILL QUERY ID id: the query of that number, whoever runs it.
     QueryId,
-    /// MariaDB's KILL [CONNECTION | QUERY] USER name.
+    /// `KILL [CONNECTION | QUERY] USER name` of MariaDB.
     User,
 }
 

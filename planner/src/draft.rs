@@ -4,6 +4,9 @@ use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
 use crate::reading::Reading;
 use crate::routines::Routines;
 
+/// No application sets or reads more variables in one statement; each new one is compared with all before it.
+const MAX_PARTS: usize = 256;
+
 /// What an analysis depends on besides the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
@@ -34,9 +37,16 @@ impl Statement {
         self.access = self.access.max(access);
     }
 
-    /// Adds an effect, once.
+    /// Adds an effect, once. A statement of too many effects is one that is not understood.
     pub(crate) fn add(&mut self, effect: Effect) {
-        if !self.effects.contains(&effect) {
+        if self.effects.len() > MAX_PARTS {
+            return;
+        }
+        if self.effects.len() == MAX_PARTS {
+            self.raise(Access::Write);
+            self.reads |= Reads::ANYTHING;
+            self.effects.push(Effect::Unknown);
+        } else if !self.effects.contains(&effect) {
             self.effects.push(effect);
         }
     }
@@ -53,7 +63,9 @@ impl Statement {
 
     pub(crate) fn reads_user_variable(&mut self, name: String) {
         self.reads |= Reads::USER_VARS;
-        if !self.user_vars_read.contains(&name) {
+        if self.user_vars_read.len() == MAX_PARTS {
+            self.reads |= Reads::ANYTHING;
+        } else if !self.user_vars_read.contains(&name) {
             self.user_vars_read.push(name);
         }
     }

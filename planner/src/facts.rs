@@ -167,9 +167,11 @@ fn is_harmless_by_place(phrase: Phrase<'_>, at: usize) -> bool {
         return true;
     }
     let begins_item = at > 0 && (phrase.is_any(at - 1, &["WITH", "RECURSIVE"]) || phrase.is_punctuation(at - 1, b','));
-    let limit = at + MAX_COLUMN_LIST_TOKENS;
-    let close = (at..limit).find(|&i| phrase.is_punctuation(i, b')'));
-    begins_item && close.is_some_and(|close| phrase.is(close + 1, "AS") && phrase.is_punctuation(close + 2, b'('))
+    if !begins_item {
+        return false;
+    }
+    let close = (at..at + MAX_COLUMN_LIST_TOKENS).find(|&i| phrase.is_punctuation(i, b')'));
+    close.is_some_and(|close| phrase.is(close + 1, "AS") && phrase.is_punctuation(close + 2, b'('))
 }
 
 /// What stands between a call's parentheses, as far as it matters.

@@ -7,7 +7,7 @@
 
 use memchr::{memchr, memchr2, memmem};
 
-use crate::bytes::{Class, class_of, is_blank, is_control, is_word_byte, word_bytes_in_front};
+use crate::bytes::{Class, class_of, is_ascii_word_byte, is_blank, is_control, is_word_byte};
 use crate::charset::{Character, first_character, is_multibyte};
 use crate::reading::{ClientCharset, Reading, ServerKind};
 use crate::token::{Token, TokenKind};
@@ -33,6 +33,27 @@ pub struct Lexer<'t> {
     name_start: usize,
 }
 
+/// Takes tokens.
+pub(crate) trait Sink {
+    fn word(&mut self, start: usize, end: usize);
+    fn punctuation(&mut self, at: usize, byte: u8);
+    fn other(&mut self, token: Token);
+}
+
+impl Sink for Option<Token> {
+    fn word(&mut self, start: usize, end: usize) {
+        *self = Some(Token { kind: TokenKind::Word, start, end });
+    }
+
+    fn punctuation(&mut self, at: usize, byte: u8) {
+        *self = Some(Token { kind: TokenKind::Punctuation(byte), start: at, end: at + 1 });
+    }
+
+    fn other(&mut self, token: Token) {
+        *self = Some(token);
+    }
+}
+
 /// What came out of looking at a `/`.
 enum Slash {
     /// Nothing for the reader: a comment, or the opening of an executed one.
@@ -55,35 +76,87 @@ impl<'t> Lexer<'t> {
 
     #[inline]
     pub(crate) fn next_token(&mut self) -> Option<Token> {
+        let mut found = None;
+        self.feed(&mut found);
+        found
+    }
+
+    /// Gives the next token to `sink`; false at the end of the text. The common kinds have a way of their own, so that
+    /// nobody has to ask again what they are.
+    #[inline(always)]
+    pub(crate) fn feed(&mut self, sink: &mut impl Sink) -> bool {
         loop {
             // One blank before a token is the rule; it needs no dispatch.
             self.at += usize::from(self.peek(self.at) == Some(b' '));
             let start = self.at;
-            let Some(&byte) = self.text.get(start) else { return self.at_end() };
+            let Some(&byte) = self.text.get(start) else { break };
             match class_of(byte) {
                 Class::Blank => self.at += 1,
-                Class::Letter => return Some(self.word(start)),
-                Class::Punctuation => return Some(self.take(TokenKind::Punctuation(byte), start + 1)),
-                Class::Digit => return Some(self.number_or_name(start)),
-                Class::Quote => return Some(self.string(start, start, TokenKind::String)),
-                Class::Hash => match self.line_comment(start) {
-                    None => {}
-                    broken => return broken,
-                },
-                Class::Slash => match self.slash(start) {
-                    Slash::Skipped => {}
-                    Slash::Token(token) => return Some(token),
-                },
-                Class::Dash if self.begins_dash_comment(start) => match self.line_comment(start) {
-                    None => {}
-                    broken => return broken,
-                },
-                Class::Star if self.in_executed_comment && self.peek(start + 1) == Some(b'/') => {
-                    self.in_executed_comment = false;
-                    self.at += 2;
+                Class::Letter => {
+                    let end = start + ascii_word_length(self.text, start);
+                    if !self.ends_plain_word(end) {
+                        sink.other(self.odd_word(start, end));
+                        return true;
+                    }
+                    self.name_end = end;
+                    self.at = end;
+                    sink.word(start, end);
+                    return true;
                 }
-                Class::Dash | Class::Star => return Some(self.take(TokenKind::Punctuation(byte), start + 1)),
-                Class::Rare => return Some(self.rare(start, byte)),
+                Class::Punctuation => {
+                    self.at = start + 1;
+                    sink.punctuation(start, byte);
+                    return true;
+                }
+                class => {
+                    if let Some(token) = self.uncommon(class, start, byte) {
+                        sink.other(token);
+                        return true;
+                    }
+                }
+            }
+        }
+        self.at_end().map(|token| sink.other(token)).is_some()
+    }
+
+    /// Literals, quoted names, comments and signs. Nothing if it was a comment.
+    #[inline(never)]
+    fn uncommon(&mut self, class: Class, start: usize, byte: u8) -> Option<Token> {
+        match class {
+            Class::Digit => Some(self.number_or_name(start)),
+            Class::Quote => Some(self.string(start, start, TokenKind::String)),
+            Class::Hash => self.line_comment(start),
+            Class::Dash if self.begins_dash_comment(start) => self.line_comment(start),
+            Class::Slash => match self.slash(start) {
+                Slash::Skipped => None,
+                Slash::Token(token) => Some(token),
+            },
+            Class::Star if self.in_executed_comment && self.peek(start + 1) == Some(b'/') => {
+                self.in_executed_comment = false;
+                self.at += 2;
+                None
+            }
+            Class::Rare => Some(self.rare(start, byte)),
+            Class::Dash | Class::Star | Class::Punctuation | Class::Letter | Class::Blank => {
+                Some(self.take(TokenKind::Punctuation(byte), start + 1))
+            }
+        }
+    }
+
+    /// Whether what stands at `end` surely leaves the word before it a word and nothing else.
+    #[inline]
+    fn ends_plain_word(&self, end: usize) -> bool {
+        self.peek(end).is_none_or(|byte| byte != b'\'' && byte < 0x80)
+    }
+
+    #[cold]
+    fn odd_word(&mut self, start: usize, end: usize) -> Token {
+        match self.text.get(end) {
+            Some(b'\'') if end == start + 1 && self.name_start != start => self.prefixed_literal(start, end),
+            Some(0x80..) => self.word_with_high_bytes(start),
+            _ => {
+                self.name_end = end;
+                self.take(TokenKind::Word, end)
             }
         }
     }
@@ -116,7 +189,6 @@ impl<'t> Lexer<'t> {
     }
 
     /// The bytes that have a meaning only together with their neighbours, and those that have none at all.
-    #[inline(never)]
     fn rare(&mut self, start: usize, byte: u8) -> Token {
         let next = self.peek(start + 1);
         match (byte, next) {
@@ -146,17 +218,10 @@ impl<'t> Lexer<'t> {
         self.malformed()
     }
 
-    #[inline]
+    /// A name that may begin with a digit or a high byte.
     fn word(&mut self, start: usize) -> Token {
         let end = start + ascii_word_length(self.text, start);
-        match self.text.get(end) {
-            Some(b'\'') if end == start + 1 && self.name_start != start => self.prefixed_literal(start, end),
-            Some(0x80..) => self.word_with_high_bytes(start),
-            _ => {
-                self.name_end = end;
-                self.take(TokenKind::Word, end)
-            }
-        }
+        self.odd_word(start, end)
     }
 
     /// As `word`, character by character.
@@ -211,7 +276,6 @@ impl<'t> Lexer<'t> {
         self.peek(at).is_some_and(|b| is_word_byte(b) || b >= 0x80)
     }
 
-    #[inline(never)]
     fn number_or_name(&mut self, start: usize) -> Token {
         if self.name_start == start {
             return self.word(start);
@@ -456,18 +520,8 @@ impl Iterator for Lexer<'_> {
 /// How many bytes from `start` on are letters, digits, `_` or `$` of ASCII.
 #[inline]
 fn ascii_word_length(text: &[u8], start: usize) -> usize {
-    let mut at = start;
-    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let length = word_bytes_in_front(u64::from_le_bytes(*eight));
-        at += length;
-        if length < 8 {
-            return at - start;
-        }
-    }
-    while text.get(at).is_some_and(|&byte| byte < 0x80 && is_word_byte(byte)) {
-        at += 1;
-    }
-    at - start
+    let rest = text.get(start..).unwrap_or_default();
+    rest.iter().position(|&byte| !is_ascii_word_byte(byte)).unwrap_or(rest.len())
 }
 
 /// The first quote (or backslash, if it escapes) of `rest`.

@@ -1,10 +1,10 @@
 //! SQL text in, route plan out. Pure: no sockets, no clock, no tokio.
 //!
-//! Reading order: [`reading`] (what changes the meaning of bytes), [`lex`] (where tokens begin and end), [`scan`]
-//! (the fingerprint, in one pass), [`analysis`] (what a statement is), [`analyze`] (how it is found out, a module
-//! for each family of statements), [`facts`] (what expressions touch), [`query`] (the only user of sqlparser),
+//! Reading order: [`reading`] (what changes the meaning of bytes), [`lex`] (where tokens begin and end), [`mod@scan`]
+//! (the fingerprint, in one pass), [`analysis`] (what a statement is), [`mod@analyze`] (how it is found out, a module
+//! for each family of statements), `facts` (what expressions touch), `query` (the only user of sqlparser),
 //! [`hint`] (the proxy's own leading comment), [`cache`] (fingerprint to analysis), [`rewrite`] (calls replaced by
-//! their values), [`plan`] (where a statement goes, and why).
+//! their values), [`mod@plan`] (where a statement goes, and why).
 
 mod admin;
 pub mod analysis;

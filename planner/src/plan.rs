@@ -109,3 +109,48 @@ fn begins(a: &Analysis) -> Option<bool> {
         _ => open,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::analyze;
+    use crate::reading::{ClientCharset, Reading, ServerKind};
+    use crate::routines::Routines;
+
+    const IDLE: SessionFacts = SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false };
+
+    fn route(text: &str, hint: Option<HintRole>, facts: SessionFacts) -> Role {
+        let mut reading = Reading::new(ServerKind::MariaDb, 101_114, ClientCharset::Utf8);
+        reading.multi_statements = true;
+        let analysis = analyze(text.as_bytes(), &reading, &Routines::default());
+        plan(&analysis, &Hint { role: hint, ..Hint::default() }, &facts).role
+    }
+
+    #[test]
+    fn reads_go_to_replicas_and_the_rest_to_the_writer() {
+        assert_eq!(route("SELECT * FROM t", None, IDLE), Role::Replica);
+        assert_eq!(route("SELECT * FROM t", Some(HintRole::Writer), IDLE), Role::Writer);
+        assert_eq!(route("SHOW TABLES", None, IDLE), Role::Writer);
+        assert_eq!(route("SHOW TABLES", Some(HintRole::Replica), IDLE), Role::Replica);
+        assert_eq!(route("UPDATE t SET a = 1", Some(HintRole::Replica), IDLE), Role::Writer);
+        assert_eq!(route("SELECT 1; UPDATE t SET a = 1", None, IDLE), Role::Writer);
+        assert_eq!(route("SET autocommit = 0", None, IDLE), Role::Any);
+    }
+
+    #[test]
+    fn what_binds_a_connection_stays_off_replicas_whatever_the_hint() {
+        for text in ["SET @a = @@version", "SET TRANSACTION READ ONLY", "SET profiling = 1", "SET ROLE r"] {
+            assert_eq!(route(text, Some(HintRole::Replica), IDLE), Role::Writer, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_decides_before_the_statement() {
+        assert_eq!(route("BEGIN", None, IDLE), Role::Writer);
+        assert_eq!(route("START TRANSACTION READ ONLY", None, IDLE), Role::Replica);
+        assert_eq!(route("START TRANSACTION READ ONLY; DELETE FROM t", None, IDLE), Role::Writer);
+        assert_eq!(route("SELECT 1", None, SessionFacts { transaction: TxFacts::ReadWrite, ..IDLE }), Role::Held);
+        assert_eq!(route("SELECT 1", None, SessionFacts { autocommit: false, ..IDLE }), Role::Writer);
+        assert_eq!(route("SELECT 1", None, SessionFacts { pinned: true, ..IDLE }), Role::Held);
+    }
+}

@@ -34,6 +34,9 @@ pub enum Value {
 /// An alias may have so many characters (MySQL manual, "Identifier Length Limits"); longer ones are refused.
 const MAX_ALIAS_BYTES: usize = 255;
 
+/// The columns of so many calls keep their names; for each, the text is searched for its select item.
+const MAX_NAMED_CALLS: usize = 256;
+
 /// `text` with every call named in `values` replaced; nothing if there is none.
 #[must_use]
 pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Value)]) -> Option<Vec<u8>> {
@@ -44,13 +47,14 @@ pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Va
         let Some((function, length)) = function_at(phrase, at) else { continue };
         if let Some((_, value)) = values.iter().find(|(name, _)| *name == function) {
             let (start, end) = (tokens[at].start, tokens[at + length - 1].end);
-            edits.push(Edit { token: at, start, end, with: render(value).into_bytes() });
+            edits.push(Edit { token: at, start, end, with: render(function, value).into_bytes() });
         }
     }
     if edits.is_empty() {
         return None;
     }
-    let mut aliases: Vec<Edit> = edits.iter().flat_map(|edit| aliases_around(phrase, &tokens, edit.token)).collect();
+    let named = edits.iter().take(MAX_NAMED_CALLS);
+    let mut aliases: Vec<Edit> = named.flat_map(|edit| aliases_around(phrase, &tokens, edit.token)).collect();
     edits.append(&mut aliases);
     // An alias stands where its item ends, so behind a replacement that ends there too.
     edits.sort_by_key(|edit| (edit.start, edit.end));
@@ -80,12 +84,22 @@ fn apply(text: &[u8], edits: &[Edit]) -> Vec<u8> {
     out
 }
 
-/// The functions are BIGINT, which a bare small number is not.
-fn render(value: &Value) -> String {
-    match value {
-        Value::Signed(number) => format!("CAST({number} AS SIGNED)"),
-        Value::Unsigned(number) => format!("CAST({number} AS UNSIGNED)"),
-        Value::Sql(sql) => sql.clone(),
+/// An expression of the type, length and flags that the function has on MariaDB 10.11: BIGINT(21) for all but
+/// CONNECTION_ID(), which is INT(10) UNSIGNED; only the diagnostics counts may be NULL. A bare number would be
+/// INT of its own few digits.
+fn render(function: FunctionName, value: &Value) -> String {
+    let number = match value {
+        Value::Signed(number) => number.to_string(),
+        Value::Unsigned(number) => number.to_string(),
+        Value::Sql(sql) => return sql.clone(),
+    };
+    match function {
+        FunctionName::RowCount | FunctionName::FoundRows => format!("CAST(({number}|0) AS SIGNED)"),
+        FunctionName::LastInsertId => format!("({number}|0)"),
+        FunctionName::ConnectionId => {
+            format!("COALESCE(CAST({number} AS UNSIGNED), CAST(4294967295 AS UNSIGNED))")
+        }
+        FunctionName::WarningCount | FunctionName::ErrorCount => format!("NULLIF({number}|0, -1)"),
     }
 }
 
@@ -219,13 +233,37 @@ fn item_end(phrase: Phrase<'_>, begin: usize) -> usize {
     phrase.len()
 }
 
+/// What may end an INTERVAL expression (MySQL manual, "Temporal Intervals").
+const UNITS: [&str; 20] = [
+    "MICROSECOND",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "WEEK",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
+    "SECOND_MICROSECOND",
+    "MINUTE_MICROSECOND",
+    "MINUTE_SECOND",
+    "HOUR_MICROSECOND",
+    "HOUR_SECOND",
+    "HOUR_MINUTE",
+    "DAY_MICROSECOND",
+    "DAY_SECOND",
+    "DAY_MINUTE",
+    "DAY_HOUR",
+    "YEAR_MONTH",
+];
+
 /// Whether the item ends with an alias, with or without AS.
 fn has_alias(item: Phrase<'_>) -> bool {
     let Some(last) = item.len().checked_sub(1).filter(|&last| last > 0) else { return false };
     if item.is(last - 1, "AS") {
         return true;
     }
-    let is_unit = last >= 2 && item.is(last - 2, "INTERVAL");
+    let is_unit = item.contains("INTERVAL") && item.is_any(last, &UNITS);
     let ends_case = item.is(last, "END") && item.contains("CASE");
     match (item.kind(last), item.kind(last - 1)) {
         (Some(TokenKind::String), Some(TokenKind::String)) => false,
@@ -268,8 +306,8 @@ mod tests {
     #[test]
     fn column_names_stay() {
         let cases = [
-            ("SELECT ROW_COUNT()", "SELECT CAST(-1 AS SIGNED) AS `ROW_COUNT()`"),
-            ("SELECT found_rows ( ) + 1, 2", "SELECT CAST(7 AS UNSIGNED) + 1 AS `found_rows ( ) + 1`, 2"),
+            ("SELECT ROW_COUNT()", "SELECT CAST((-1|0) AS SIGNED) AS `ROW_COUNT()`"),
+            ("SELECT found_rows ( ) + 1, 2", "SELECT CAST((7|0) AS SIGNED) + 1 AS `found_rows ( ) + 1`, 2"),
             ("SELECT 1, CONNECTION_ID() FROM t", "SELECT 1, 42 AS `CONNECTION_ID()` FROM t"),
             ("SELECT CONNECTION_ID() AS id", "SELECT 42 AS id"),
             ("SELECT CONNECTION_ID() id", "SELECT 42 id"),
@@ -280,6 +318,10 @@ mod tests {
             ("SELECT CONNECTION_ID()+CONNECTION_ID()", "SELECT 42+42 AS `CONNECTION_ID()+CONNECTION_ID()`"),
             ("SELECT CONCAT('`', CONNECTION_ID())", "SELECT CONCAT('`', 42) AS `CONCAT('``', CONNECTION_ID())`"),
             ("DO CONNECTION_ID()", "DO 42"),
+            (
+                "SELECT NOW() + INTERVAL CONNECTION_ID() DAY",
+                "SELECT NOW() + INTERVAL 42 DAY AS `NOW() + INTERVAL CONNECTION_ID() DAY`",
+            ),
             (
                 "SELECT CASE WHEN CONNECTION_ID() THEN 1 END",
                 "SELECT CASE WHEN 42 THEN 1 END AS `CASE WHEN CONNECTION_ID() THEN 1 END`",

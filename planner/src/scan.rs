@@ -5,7 +5,7 @@
 //! blanks, comments, the values of literals, the length of literal lists, and the rows of a multi-row VALUES
 //! that add nothing but literals.
 
-use crate::lex::Lexer;
+use crate::lex::{Lexer, Sink};
 use crate::reading::Reading;
 use crate::token::{Token, TokenKind};
 
@@ -21,9 +21,7 @@ pub struct Fingerprint {
 pub fn scan(text: &[u8], reading: &Reading) -> Fingerprint {
     let mut lexer = Lexer::new(text, reading);
     let mut fold = Fold::new(text, reading);
-    while let Some(token) = lexer.next_token() {
-        fold.token(token);
-    }
+    while lexer.feed(&mut fold) {}
     fold.finish()
 }
 
@@ -63,7 +61,7 @@ impl Hash {
     }
 
     /// The bytes of `text[start..end]`, told apart from other bytes by their length and by `tag`.
-    #[inline]
+    #[inline(never)]
     fn mix_bytes(&mut self, text: &[u8], start: usize, end: usize, tag: u64) {
         let mut at = start;
         while end - at > 8 {
@@ -99,8 +97,9 @@ const MALFORMED_TAG: u64 = 4 << 40;
 /// Tells tokens without bytes of their own from words: no word hashes to so small a number.
 const LITERAL_TAG: u64 = 0x100;
 
-/// Where the reader is in a parenthesised list of literals.
+/// Where the reader is in a parenthesised list of literals. (A tag of its own is quicker to ask for than a niche.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum List {
     Outside,
     /// Behind its `(`.
@@ -156,41 +155,52 @@ impl<'t> Fold<'t> {
         Self { text, hash: Hash::new(reading), list: List::Outside, rows: Rows::Outside }
     }
 
-    #[inline]
-    fn token(&mut self, token: Token) {
-        if !matches!(self.rows, Rows::Outside) && self.row_token(token) {
+    #[inline(always)]
+    fn hash_word(&mut self, start: usize, end: usize) {
+        const VALUES: u64 = u64::from_le_bytes(*b"values\0\0");
+        const LOWER_CASE: u64 = u64::from_le_bytes([0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0, 0]);
+        self.leave_list();
+        let length = end - start;
+        if length > 8 {
+            return self.hash.mix_bytes(self.text, start, end, WORD_TAG);
+        }
+        let word = first_eight(self.text, start, length);
+        // The length takes the place of an eighth byte; no word has a byte that small.
+        self.hash.mix(word ^ (length as u64) << 56);
+        if length == 6 && word | LOWER_CASE == VALUES {
+            self.rows = Rows::Announced;
+        }
+    }
+
+    #[inline(always)]
+    fn hash_punctuation(&mut self, byte: u8) {
+        match (&mut self.list, byte) {
+            (List::Run { comma, .. }, b',') if !*comma => *comma = true,
+            _ => self.sign(byte),
+        }
+    }
+
+    /// A token among the rows of a VALUES.
+    #[inline(never)]
+    fn among_rows(&mut self, token: Token) {
+        if self.row_token(token) {
             return;
         }
-        match token.kind {
-            TokenKind::Word => self.word(token),
-            TokenKind::Punctuation(b',') => match &mut self.list {
-                List::Run { comma, .. } if !*comma => *comma = true,
-                _ => self.punctuation(b','),
-            },
-            TokenKind::Punctuation(byte) => self.punctuation(byte),
+        self.hash_other(token.kind, token);
+    }
+
+    #[inline]
+    fn hash_other(&mut self, kind: TokenKind, token: Token) {
+        match kind {
+            TokenKind::Word => self.hash_word(token.start, token.end),
+            TokenKind::Punctuation(byte) => self.hash_punctuation(byte),
             kind if kind.is_literal() => self.literal(kind),
             kind => self.bytes(kind, token),
         }
     }
 
     #[inline]
-    fn word(&mut self, token: Token) {
-        const VALUES: u64 = u64::from_le_bytes(*b"values\0\0");
-        const LOWER_CASE: u64 = u64::from_le_bytes([0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0, 0]);
-        self.leave_list();
-        let length = token.end - token.start;
-        if length > 8 {
-            return self.hash.mix_bytes(self.text, token.start, token.end, WORD_TAG);
-        }
-        let word = first_eight(self.text, token.start, length);
-        self.hash.mix(word ^ (length as u64 + WORD_TAG).wrapping_mul(LENGTH));
-        if word | LOWER_CASE == VALUES {
-            self.rows = Rows::Announced;
-        }
-    }
-
-    #[inline]
-    fn punctuation(&mut self, byte: u8) {
+    fn sign(&mut self, byte: u8) {
         self.leave_list();
         self.hash.mix(u64::from(byte));
         if byte == b'(' {
@@ -201,10 +211,12 @@ impl<'t> Fold<'t> {
     /// Hashes the comma that was held back, if any.
     #[inline]
     fn leave_list(&mut self) {
-        if let List::Run { comma: true, .. } = self.list {
-            self.hash.mix(u64::from(b','));
+        if !matches!(self.list, List::Outside) {
+            if let List::Run { comma: true, .. } = self.list {
+                self.hash.mix(u64::from(b','));
+            }
+            self.list = List::Outside;
         }
-        self.list = List::Outside;
     }
 
     #[inline]
@@ -245,7 +257,7 @@ impl<'t> Fold<'t> {
     fn row_token(&mut self, token: Token) -> bool {
         match (self.rows, token.kind) {
             (Rows::Announced, TokenKind::Punctuation(b'(')) => {
-                self.punctuation(b'(');
+                self.sign(b'(');
                 self.rows = Rows::First { base: self.hash, depth: 1 };
                 true
             }
@@ -308,11 +320,11 @@ impl<'t> Fold<'t> {
         let rows = self.rows;
         match rows {
             Rows::First { base, depth: 1 } => {
-                self.punctuation(b')');
+                self.sign(b')');
                 self.rows = Rows::Between { base, last: self.hash };
             }
             Rows::Later { base, last, before, depth: 1, plain } => {
-                self.punctuation(b')');
+                self.sign(b')');
                 let row = self.hash;
                 self.hash = before;
                 if !plain && row != last {
@@ -332,7 +344,7 @@ impl<'t> Fold<'t> {
     /// The rows have ended; what was held back or set aside joins the hash.
     fn leave_rows(&mut self) {
         match self.rows {
-            Rows::Comma { .. } => self.punctuation(b','),
+            Rows::Comma { .. } => self.sign(b','),
             Rows::Later { before, .. } => {
                 let row = self.hash;
                 self.hash = before;
@@ -352,6 +364,32 @@ impl<'t> Fold<'t> {
         self.leave_list();
         self.leave_rows();
         self.hash.finish()
+    }
+}
+
+impl Sink for Fold<'_> {
+    #[inline]
+    fn word(&mut self, start: usize, end: usize) {
+        if !matches!(self.rows, Rows::Outside) {
+            return self.among_rows(Token { kind: TokenKind::Word, start, end });
+        }
+        self.hash_word(start, end);
+    }
+
+    #[inline]
+    fn punctuation(&mut self, at: usize, byte: u8) {
+        if !matches!(self.rows, Rows::Outside) {
+            return self.among_rows(Token { kind: TokenKind::Punctuation(byte), start: at, end: at + 1 });
+        }
+        self.hash_punctuation(byte);
+    }
+
+    #[inline(never)]
+    fn other(&mut self, token: Token) {
+        if !matches!(self.rows, Rows::Outside) {
+            return self.among_rows(token);
+        }
+        self.hash_other(token.kind, token);
     }
 }
 

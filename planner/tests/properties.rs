@@ -237,3 +237,31 @@ proptest! {
         }
     }
 }
+
+/// Texts that would take a minute if anything in here were quadratic.
+#[test]
+fn long_texts_take_no_longer_than_their_length() {
+    let reading = Reading::new(ServerKind::MariaDb, 101_114, ClientCharset::Utf8);
+    let many = |piece: &dyn Fn(usize) -> String| (0..40_000).map(piece).collect::<Vec<_>>().join(", ");
+    let texts = [
+        format!("SELECT {}", many(&|i| format!("@v{i} := {i}"))),
+        format!("SELECT {}", many(&|i| format!("@v{i}"))),
+        format!("SELECT {}", many(&|_| "CONNECTION_ID()".to_owned())),
+        format!("WITH {}", many(&|i| format!("c{i} (a"))),
+        format!("SELECT {}", "(".repeat(100_000)),
+        format!("SELECT {}1{}", "f(".repeat(50_000), ")".repeat(50_000)),
+        "SELECT 1;".repeat(40_000),
+        "CREATE PROCEDURE p() BEGIN ;".repeat(5_000),
+        "/*!".repeat(100_000),
+        "/*!99999 /*".repeat(50_000),
+    ];
+    for text in &texts {
+        for multi_statements in [false, true] {
+            let reading = Reading { multi_statements, ..reading };
+            let analysis = analyze(text.as_bytes(), &reading, &Routines::default());
+            assert!(!analysis.statements.is_empty());
+            let _ = replace_calls(text.as_bytes(), &reading, &[(FunctionName::ConnectionId, Value::Unsigned(1))]);
+            let _ = scan(text.as_bytes(), &reading);
+        }
+    }
+}
