@@ -93,126 +93,21 @@ fn find_line(name: &str) -> Option<&'static str> {
 /// Functions whose name is one only when the parenthesis touches it, unless IGNORE_SPACE is set; with a blank
 /// between it is a stored function's (MySQL manual, "Function Name Parsing and Resolution").
 pub(crate) fn must_touch_parenthesis(name: &str) -> bool {
-    const NAMES: [&str; 31] = [
-        "adddate",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
-        "cast",
-        "count",
-        "curdate",
-        "curtime",
-        "date_add",
-        "date_sub",
-        "extract",
-        "group_concat",
-        "max",
-        "mid",
-        "min",
-        "now",
-        "position",
-        "session_user",
-        "std",
-        "stddev",
-        "stddev_pop",
-        "stddev_samp",
-        "subdate",
-        "substr",
-        "substring",
-        "sum",
-        "sysdate",
-        "system_user",
-        "trim",
-        "variance",
-        "var_pop",
-    ];
-    NAMES.contains(&name) || name == "var_samp"
+    const NAMES: &str = "adddate bit_and bit_or bit_xor cast count curdate curtime date_add date_sub extract group_concat max \
+        mid min now position session_user std stddev stddev_pop stddev_samp subdate substr substring sum \
+        sysdate system_user trim var_pop var_samp variance";
+    NAMES.split(' ').any(|word| word == name)
 }
 
 /// Reserved words that may stand before a parenthesis without being called.
 pub(crate) fn is_grammar(name: &str) -> bool {
-    const WORDS: [&str; 79] = [
-        "all",
-        "and",
-        "as",
-        "asc",
-        "between",
-        "binary",
-        "by",
-        "case",
-        "char",
-        "character",
-        "collate",
-        "cross",
-        "cube",
-        "dec",
-        "decimal",
-        "desc",
-        "distinct",
-        "distinctrow",
-        "div",
-        "double",
-        "else",
-        "escape",
-        "except",
-        "exists",
-        "fixed",
-        "float",
-        "for",
-        "force",
-        "from",
-        "having",
-        "high_priority",
-        "ignore",
-        "in",
-        "index",
-        "inner",
-        "int",
-        "integer",
-        "intersect",
-        "into",
-        "is",
-        "join",
-        "key",
-        "lateral",
-        "like",
-        "limit",
-        "match",
-        "natural",
-        "nchar",
-        "not",
-        "numeric",
-        "of",
-        "on",
-        "or",
-        "order",
-        "outer",
-        "over",
-        "partition",
-        "real",
-        "recursive",
-        "regexp",
-        "return",
-        "rlike",
-        "select",
-        "set",
-        "sounds",
-        "sql_big_result",
-        "sql_calc_found_rows",
-        "sql_small_result",
-        "straight_join",
-        "then",
-        "union",
-        "using",
-        "values",
-        "varbinary",
-        "varchar",
-        "when",
-        "where",
-        "with",
-        "xor",
-    ];
-    WORDS.contains(&name)
+    const WORDS: &str = "all and as asc between binary by case char character collate cross cube dec decimal desc distinct \
+        distinctrow div double else escape except exists fixed float for force from group having \
+        high_priority ignore in index inner int integer intersect into is join key lateral like limit match \
+        natural nchar not numeric of on or order outer over partition real recursive regexp return rlike \
+        select set sounds sql_big_result sql_calc_found_rows sql_small_result straight_join then union using \
+        values varbinary varchar when where with xor";
+    WORDS.split(' ').any(|word| word == name)
 }
 
 /// As `is_grammar`, for words that are not reserved on every server but stand in fixed places.

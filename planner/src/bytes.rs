@@ -82,6 +82,24 @@ pub(crate) fn is_word_byte(byte: u8) -> bool {
     WORD_BYTES[usize::from(byte)]
 }
 
+/// How many of eight bytes, from the lowest, are word bytes of ASCII: all eight looked at together.
+///
+/// For a byte below 0x80, adding `0x80 - n` sets its high bit exactly if it is at least `n`, without a carry.
+#[inline]
+pub(crate) fn word_bytes_in_front(eight: u64) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES * 0x80;
+    let low = eight & !HIGH;
+    let lower_case = low | ONES * 0x20;
+    let letters = (lower_case + ONES * (0x80 - b'a' as u64)) & !(lower_case + ONES * (0x80 - (b'z' as u64 + 1)));
+    let digits = (low + ONES * (0x80 - b'0' as u64)) & !(low + ONES * (0x80 - (b'9' as u64 + 1)));
+    // A byte that equals the sign is 0 after the exclusive or, and only 0 keeps its high bit clear.
+    let underscore = !((low ^ ONES * b'_' as u64) + ONES * 0x7f);
+    let dollar = !((low ^ ONES * b'$' as u64) + ONES * 0x7f);
+    let words = (letters | digits | underscore | dollar) & HIGH & !eight;
+    ((words ^ HIGH).trailing_zeros() / 8) as usize
+}
+
 /// Whether `byte` is a blank of ASCII (`my_isspace`).
 pub(crate) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | 0x09..=0x0d)
@@ -90,4 +108,21 @@ pub(crate) const fn is_blank(byte: u8) -> bool {
 /// Whether `byte` is a control character of ASCII (`my_iscntrl`).
 pub(crate) const fn is_control(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7f
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_together_are_as_one_by_one() {
+        for byte in 0..=255_u8 {
+            for place in 0..8 {
+                let mut eight = *b"aZ09_$zA";
+                eight[place] = byte;
+                let expected = if byte < 0x80 && is_word_byte(byte) { 8 } else { place };
+                assert_eq!(word_bytes_in_front(u64::from_le_bytes(eight)), expected, "{byte:#x} at {place}");
+            }
+        }
+    }
 }

@@ -14,14 +14,27 @@ const MAX_COLUMN_LIST_TOKENS: usize = 256;
 
 /// Adds to `statement` what the expressions of `phrase` touch.
 pub(crate) fn gather(statement: &mut Statement, phrase: Phrase<'_>, context: &Context<'_>) {
+    let mut targets_end = 0;
     for at in 0..phrase.len() {
+        if phrase.is(at, "INTO") {
+            targets_end = end_of_variables(phrase, at + 1);
+        }
         match phrase.kind(at) {
+            Some(TokenKind::UserVariable) if at < targets_end => {}
             Some(TokenKind::UserVariable) => user_variable(statement, phrase, at),
             Some(TokenKind::SystemVariable) => system_variable(statement, phrase, at),
             Some(TokenKind::Word | TokenKind::QuotedName) => word(statement, phrase, at, context),
             _ => {}
         }
     }
+}
+
+/// Behind the list of user variables at `at`, as INTO has it. They are written, not read.
+pub(crate) fn end_of_variables(phrase: Phrase<'_>, mut at: usize) -> usize {
+    while phrase.kind(at) == Some(TokenKind::UserVariable) || phrase.is_punctuation(at, b',') {
+        at += 1;
+    }
+    at
 }
 
 /// `@x`, read, or assigned by `:=`.
@@ -124,12 +137,10 @@ fn call(statement: &mut Statement, phrase: Phrase<'_>, at: usize, context: &Cont
         return;
     }
     let quoted = phrase.kind(at) == Some(TokenKind::QuotedName);
-    if follows_operand(phrase, at) || (!quoted && (is_grammar(&name) || is_soft_grammar(&name))) {
-        return;
-    }
     let touches = context.reading.ignore_space || phrase.touches_next(at) || !must_touch_parenthesis(&name);
     match builtin(&name, context.reading) {
         Some(found) if !quoted && touches => touch(statement, found, Arguments::of(phrase, at + 1)),
+        _ if !quoted && (is_grammar(&name) || is_soft_grammar(&name)) => {}
         _ if context.routines.contains(&name) || is_harmless_by_place(phrase, at) => {}
         _ => statement.becomes_unknown(),
     }
@@ -149,9 +160,10 @@ fn follows_operand(phrase: Phrase<'_>, at: usize) -> bool {
     }
 }
 
-/// `PROCEDURE ANALYSE(...)`, and `name (columns) AS (` of a common table expression.
+/// Aliases with columns and types behind an operand, `PROCEDURE ANALYSE(...)`, and `name (columns) AS (` of a common
+/// table expression.
 fn is_harmless_by_place(phrase: Phrase<'_>, at: usize) -> bool {
-    if at > 0 && phrase.is(at - 1, "PROCEDURE") && phrase.is(at, "ANALYSE") {
+    if follows_operand(phrase, at) || (at > 0 && phrase.is(at - 1, "PROCEDURE") && phrase.is(at, "ANALYSE")) {
         return true;
     }
     let begins_item = at > 0 && (phrase.is_any(at - 1, &["WITH", "RECURSIVE"]) || phrase.is_punctuation(at - 1, b','));
@@ -221,4 +233,15 @@ fn touch(statement: &mut Statement, builtin: Builtin, arguments: Arguments) {
 fn lock(statement: &mut Statement, effect: Effect) {
     statement.raise(Access::Write);
     statement.add(effect);
+}
+
+/// Words that are reserved everywhere and have no place in an expression or a query; their presence means that the tokens were
+/// misread or the server will refuse.
+pub(crate) fn has_foreign_verb(phrase: Phrase<'_>) -> bool {
+    const VERBS: [&str; 11] =
+        ["UPDATE", "DELETE", "ALTER", "CREATE", "DROP", "GRANT", "REVOKE", "CALL", "LOAD", "LOCK", "PURGE"];
+    (0..phrase.len()).any(|at| {
+        let named = phrase.kind_before(at) == Some(TokenKind::Punctuation(b'.'));
+        !named && (phrase.is_any(at, &VERBS) || phrase.is_punctuation(at, b';'))
+    })
 }

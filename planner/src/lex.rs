@@ -7,7 +7,7 @@
 
 use memchr::{memchr, memchr2, memmem};
 
-use crate::bytes::{Class, class_of, is_blank, is_control, is_word_byte};
+use crate::bytes::{Class, class_of, is_blank, is_control, is_word_byte, word_bytes_in_front};
 use crate::charset::{Character, first_character, is_multibyte};
 use crate::reading::{ClientCharset, Reading, ServerKind};
 use crate::token::{Token, TokenKind};
@@ -56,6 +56,8 @@ impl<'t> Lexer<'t> {
     #[inline]
     pub(crate) fn next_token(&mut self) -> Option<Token> {
         loop {
+            // One blank before a token is the rule; it needs no dispatch.
+            self.at += usize::from(self.peek(self.at) == Some(b' '));
             let start = self.at;
             let Some(&byte) = self.text.get(start) else { return self.at_end() };
             match class_of(byte) {
@@ -114,6 +116,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// The bytes that have a meaning only together with their neighbours, and those that have none at all.
+    #[inline(never)]
     fn rare(&mut self, start: usize, byte: u8) -> Token {
         let next = self.peek(start + 1);
         match (byte, next) {
@@ -145,24 +148,15 @@ impl<'t> Lexer<'t> {
 
     #[inline]
     fn word(&mut self, start: usize) -> Token {
-        let mut end = start;
-        while let Some(&byte) = self.text.get(end) {
-            if !is_word_byte(byte) {
-                if byte == b'\'' && end == start + 1 && self.name_start != start {
-                    return self.prefixed_literal(start, end);
-                }
-                if byte >= 0x80 {
-                    return self.word_with_high_bytes(start);
-                }
-                break;
+        let end = start + ascii_word_length(self.text, start);
+        match self.text.get(end) {
+            Some(b'\'') if end == start + 1 && self.name_start != start => self.prefixed_literal(start, end),
+            Some(0x80..) => self.word_with_high_bytes(start),
+            _ => {
+                self.name_end = end;
+                self.take(TokenKind::Word, end)
             }
-            end += 1;
         }
-        if self.multibyte {
-            return self.word_with_high_bytes(start);
-        }
-        self.name_end = end;
-        self.take(TokenKind::Word, end)
     }
 
     /// As `word`, character by character.
@@ -217,6 +211,7 @@ impl<'t> Lexer<'t> {
         self.peek(at).is_some_and(|b| is_word_byte(b) || b >= 0x80)
     }
 
+    #[inline(never)]
     fn number_or_name(&mut self, start: usize) -> Token {
         if self.name_start == start {
             return self.word(start);
@@ -291,6 +286,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Behind the quote that closes the one at `open`; a doubled quote does not close.
+    #[inline(never)]
     fn closing_quote(&self, open: usize, escapes: bool) -> Option<usize> {
         let quote = self.text[open];
         if self.multibyte {
@@ -455,6 +451,23 @@ impl Iterator for Lexer<'_> {
     fn next(&mut self) -> Option<Token> {
         self.next_token()
     }
+}
+
+/// How many bytes from `start` on are letters, digits, `_` or `$` of ASCII.
+#[inline]
+fn ascii_word_length(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let length = word_bytes_in_front(u64::from_le_bytes(*eight));
+        at += length;
+        if length < 8 {
+            return at - start;
+        }
+    }
+    while text.get(at).is_some_and(|&byte| byte < 0x80 && is_word_byte(byte)) {
+        at += 1;
+    }
+    at - start
 }
 
 /// The first quote (or backslash, if it escapes) of `rest`.

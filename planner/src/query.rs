@@ -9,7 +9,7 @@ use sqlparser::parser::Parser;
 use crate::analysis::{Access, Effect, Statement, StatementKind};
 use crate::dml;
 use crate::draft::Context;
-use crate::facts::gather;
+use crate::facts::{end_of_variables, gather, has_foreign_verb};
 use crate::phrase::Phrase;
 use crate::token::TokenKind;
 
@@ -62,23 +62,27 @@ pub(crate) fn do_expressions(phrase: Phrase<'_>, context: &Context<'_>) -> State
     let mut statement = Statement::new(StatementKind::Do, Access::Session);
     if phrase.contains("SELECT") || phrase.contains("TABLE") || phrase.contains("VALUES") {
         statement.raise(Access::Read);
-        into(&mut statement, phrase);
     }
-    gather(&mut statement, phrase, context);
+    judge(&mut statement, phrase.from(1), context);
     statement
 }
 
 fn read(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     let mut statement = Statement::new(StatementKind::Select, Access::Read);
-    gather(&mut statement, phrase, context);
-    into(&mut statement, phrase);
-    if statement.access == Access::Read && has_foreign_verb(phrase) {
-        statement.raise(Access::Write);
-    }
+    judge(&mut statement, phrase, context);
     if statement.access == Access::Read && parse(phrase.text()) == Parsed::NoQuery {
         statement.raise(Access::Write);
     }
     statement
+}
+
+/// Everything in a query that makes it more than one.
+fn judge(statement: &mut Statement, phrase: Phrase<'_>, context: &Context<'_>) {
+    gather(statement, phrase, context);
+    into(statement, phrase);
+    if has_foreign_verb(phrase) {
+        statement.raise(Access::Write);
+    }
 }
 
 /// INTO @x, INTO OUTFILE, INTO DUMPFILE; anywhere in a query it can only be this.
@@ -88,41 +92,15 @@ fn into(statement: &mut Statement, phrase: Phrase<'_>) {
         if phrase.is_any(at + 1, &["OUTFILE", "DUMPFILE"]) {
             continue;
         }
-        let mut target = at + 1;
-        while let Some(name) = phrase.user_variable(target) {
+        let targets = phrase.slice(at + 1, end_of_variables(phrase, at + 1));
+        for name in (0..targets.len()).filter_map(|at| targets.user_variable(at)) {
             statement.add(Effect::UserVarComputed { name });
-            if !phrase.is_punctuation(target + 1, b',') {
-                break;
-            }
-            target += 2;
         }
-        if target == at + 1 && phrase.user_variable(target).is_none() {
+        // INTO a variable of a stored program, which cannot be here.
+        if targets.is_empty() {
             statement.becomes_unknown();
         }
     }
-}
-
-/// Words that are reserved everywhere and have no place in a query; their presence means that the tokens were
-/// misread or the server will refuse.
-fn has_foreign_verb(phrase: Phrase<'_>) -> bool {
-    const VERBS: [&str; 12] = [
-        "UPDATE",
-        "DELETE",
-        "ALTER",
-        "CREATE",
-        "DROP",
-        "GRANT",
-        "REVOKE",
-        "CALL",
-        "LOAD",
-        "LOCK",
-        "PURGE",
-        "RETURNING",
-    ];
-    (0..phrase.len()).any(|at| {
-        let named = phrase.kind_before(at) == Some(TokenKind::Punctuation(b'.'));
-        !named && (phrase.is_any(at, &VERBS) || phrase.is_punctuation(at, b';'))
-    })
 }
 
 /// What sqlparser makes of a text.
@@ -131,20 +109,20 @@ enum Parsed {
     Query,
     NoQuery,
     /// It knows much less grammar than the servers, so this says nothing.
-    NotParsed,
+    Unclear,
 }
 
 /// A second opinion on a text that the tokens take for a plain query. It can only withdraw, never allow.
 fn parse(text: &[u8]) -> Parsed {
-    let Ok(text) = std::str::from_utf8(text) else { return Parsed::NotParsed };
+    let Ok(text) = std::str::from_utf8(text) else { return Parsed::Unclear };
     if text.len() > MAX_PARSED_BYTES {
-        return Parsed::NotParsed;
+        return Parsed::Unclear;
     }
     // A panic of the foreign parser on odd input must cost neither the session nor its thread.
     match catch_unwind(|| Parser::parse_sql(&MySqlDialect {}, text)) {
         Ok(Ok(statements)) if statements.iter().all(is_plain_query) => Parsed::Query,
         Ok(Ok(_)) => Parsed::NoQuery,
-        Ok(Err(_)) | Err(_) => Parsed::NotParsed,
+        Ok(Err(_)) | Err(_) => Parsed::Unclear,
     }
 }
 

@@ -158,17 +158,11 @@ impl<'t> Fold<'t> {
 
     #[inline]
     fn token(&mut self, token: Token) {
-        if self.rows != Rows::Outside && self.row_token(token) {
+        if !matches!(self.rows, Rows::Outside) && self.row_token(token) {
             return;
         }
         match token.kind {
-            TokenKind::Word => {
-                self.leave_list();
-                self.hash.mix_bytes(self.text, token.start, token.end, WORD_TAG);
-                if token.end - token.start == 6 && self.text[token.start..token.end].eq_ignore_ascii_case(b"values") {
-                    self.rows = Rows::Announced;
-                }
-            }
+            TokenKind::Word => self.word(token),
             TokenKind::Punctuation(b',') => match &mut self.list {
                 List::Run { comma, .. } if !*comma => *comma = true,
                 _ => self.punctuation(b','),
@@ -176,6 +170,22 @@ impl<'t> Fold<'t> {
             TokenKind::Punctuation(byte) => self.punctuation(byte),
             kind if kind.is_literal() => self.literal(kind),
             kind => self.bytes(kind, token),
+        }
+    }
+
+    #[inline]
+    fn word(&mut self, token: Token) {
+        const VALUES: u64 = u64::from_le_bytes(*b"values\0\0");
+        const LOWER_CASE: u64 = u64::from_le_bytes([0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0, 0]);
+        self.leave_list();
+        let length = token.end - token.start;
+        if length > 8 {
+            return self.hash.mix_bytes(self.text, token.start, token.end, WORD_TAG);
+        }
+        let word = first_eight(self.text, token.start, length);
+        self.hash.mix(word ^ (length as u64 + WORD_TAG).wrapping_mul(LENGTH));
+        if word | LOWER_CASE == VALUES {
+            self.rows = Rows::Announced;
         }
     }
 
@@ -216,6 +226,7 @@ impl<'t> Fold<'t> {
         self.hash.mix(LITERAL_TAG + literal_number(kind));
     }
 
+    #[inline(never)]
     fn bytes(&mut self, kind: TokenKind, token: Token) {
         self.leave_list();
         let tag = match kind {
@@ -230,6 +241,7 @@ impl<'t> Fold<'t> {
     }
 
     /// Keeps count of the rows; true if the token is dealt with.
+    #[inline(never)]
     fn row_token(&mut self, token: Token) -> bool {
         match (self.rows, token.kind) {
             (Rows::Announced, TokenKind::Punctuation(b'(')) => {

@@ -6,7 +6,7 @@
 use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
 use crate::analyze;
 use crate::draft::Context;
-use crate::facts::gather;
+use crate::facts::{gather, has_foreign_verb};
 use crate::phrase::Phrase;
 use crate::reading::ServerKind;
 use crate::token::TokenKind;
@@ -58,10 +58,12 @@ fn set_statement(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     statement
 }
 
-/// The comma-separated assignments of an ordinary SET. A scope word holds for its own item only.
+/// The comma-separated assignments of an ordinary SET. A scope word holds for the items behind it too, until the
+/// next one (`SET GLOBAL a = 1, b = 2` sets two globals); an `@@scope.` holds for its own item.
 fn assignments(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     let mut statement = Statement::new(StatementKind::Set, Access::Session);
     let mut transaction = None;
+    let mut inherited = Scope::Implied;
     for item in phrase.from(1).items() {
         // `SET TRANSACTION ISOLATION LEVEL ..., READ ONLY` has a comma of its own.
         match transaction.or_else(|| transaction_scope(item)) {
@@ -69,7 +71,10 @@ fn assignments(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
                 transaction = Some(scope);
                 set_transaction(&mut statement, item, scope, context);
             }
-            None => assignment(&mut statement, item, context),
+            None => {
+                inherited = scope_word(item).unwrap_or(inherited);
+                assignment(&mut statement, item, inherited, context);
+            }
         }
     }
     statement
@@ -109,7 +114,7 @@ fn transaction_variables(context: &Context<'_>) -> [&'static str; 2] {
     }
 }
 
-fn assignment(statement: &mut Statement, item: Phrase<'_>, context: &Context<'_>) {
+fn assignment(statement: &mut Statement, item: Phrase<'_>, inherited: Scope, context: &Context<'_>) {
     if item.is(0, "NAMES") && !is_assignment(item, 1) {
         return set_names(statement, item);
     }
@@ -124,6 +129,7 @@ fn assignment(statement: &mut Statement, item: Phrase<'_>, context: &Context<'_>
     match item.qualified_name(at) {
         Some((name, next)) if is_assignment(item, next) => {
             let value = item.from(next + 1);
+            let scope = if scope == Scope::Implied { inherited } else { scope };
             store(statement, name, scope, value.len() == 1 && value.is(0, "DEFAULT"));
             value_facts(statement, value, context);
         }
@@ -131,22 +137,26 @@ fn assignment(statement: &mut Statement, item: Phrase<'_>, context: &Context<'_>
     }
 }
 
-/// The scope words, or `@@` with its scope, before a variable's name; and where the name begins.
+/// The scope that the item's first word or its `@@scope.` gives, and where the variable's name begins.
 fn scope(item: Phrase<'_>) -> (Scope, usize) {
-    let of_word = |at| match item.capitals(at).as_str() {
-        "GLOBAL" | "PERSIST" | "PERSIST_ONLY" => Some(Scope::Global),
-        "SESSION" | "LOCAL" => Some(Scope::Session),
-        _ => None,
-    };
     if item.kind(0) == Some(TokenKind::SystemVariable) {
-        return match of_word(1) {
+        return match named_scope(item, 1) {
             Some(scope) if item.is_punctuation(2, b'.') => (scope, 3),
             _ => (Scope::ImpliedSystem, 1),
         };
     }
-    match of_word(0) {
-        Some(scope) if !is_assignment(item, 1) => (scope, 1),
-        _ => (Scope::Implied, 0),
+    scope_word(item).map_or((Scope::Implied, 0), |scope| (scope, 1))
+}
+
+fn scope_word(item: Phrase<'_>) -> Option<Scope> {
+    named_scope(item, 0).filter(|_| !is_assignment(item, 1))
+}
+
+fn named_scope(item: Phrase<'_>, at: usize) -> Option<Scope> {
+    match item.capitals(at).as_str() {
+        "GLOBAL" | "PERSIST" | "PERSIST_ONLY" => Some(Scope::Global),
+        "SESSION" | "LOCAL" => Some(Scope::Session),
+        _ => None,
     }
 }
 
@@ -243,7 +253,7 @@ fn is_constant(value: Phrase<'_>) -> bool {
 /// What the value's expression touches. A subquery reads data in the middle of a change of the session.
 fn value_facts(statement: &mut Statement, value: Phrase<'_>, context: &Context<'_>) {
     gather(statement, value, context);
-    if value.contains("SELECT") || value.contains("TABLE") {
+    if value.contains("SELECT") || value.contains("TABLE") || value.contains("INTO") || has_foreign_verb(value) {
         statement.raise(Access::Write);
     }
     let by_connection = Reads::LAST_INSERT_ID

@@ -8,17 +8,17 @@
 
 pub mod auth;
 pub mod capabilities;
-pub mod command;
 pub mod charset;
+pub mod command;
 pub mod compress;
 pub mod error;
 pub mod frame;
+pub mod handshake;
+pub mod proxy_header;
 pub mod reply;
 pub mod response;
 pub mod row;
 pub mod stmt;
-pub mod handshake;
-pub mod proxy_header;
 pub mod wire;
 
 pub use capabilities::Capabilities;

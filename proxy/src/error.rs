@@ -97,7 +97,9 @@ impl ClientError {
     /// The server of an open transaction is gone, and the transaction with it.
     #[must_use]
     pub fn transaction_lost(server: &str) -> Self {
-        let text = format!("Lost connection to MySQL server {server} during a transaction; unless it was just committing it is rolled back");
+        let text = format!(
+            "Lost connection to MySQL server {server} during a transaction; unless it was just committing it is rolled back"
+        );
         Self::new(2013, b"HY000", text)
     }
 
@@ -147,7 +149,8 @@ impl ClientError {
     /// ER_NET_PACKET_TOO_LARGE.
     #[must_use]
     pub fn packet_too_large(limit: usize) -> Self {
-        let text = format!("Got a packet bigger than 'max_allowed_packet' bytes (session.max_allowed_packet = {limit})");
+        let text =
+            format!("Got a packet bigger than 'max_allowed_packet' bytes (session.max_allowed_packet = {limit})");
         Self::new(1153, b"08S01", text)
     }
 
@@ -189,13 +192,21 @@ impl ClientError {
     /// ER_CLIENT_INTERACTION_TIMEOUT (4031).
     #[must_use]
     pub fn idle_timeout() -> Self {
-        Self::new(4031, b"HY000", "The client was disconnected because of inactivity (client_idle_timeout_s or wait_timeout)")
+        Self::new(
+            4031,
+            b"HY000",
+            "The client was disconnected because of inactivity (client_idle_timeout_s or wait_timeout)",
+        )
     }
 
     /// ER_CLIENT_INTERACTION_TIMEOUT for a transaction left open.
     #[must_use]
     pub fn idle_transaction() -> Self {
-        Self::new(4031, b"HY000", "The transaction was idle for longer than idle_transaction_timeout_ms and was rolled back")
+        Self::new(
+            4031,
+            b"HY000",
+            "The transaction was idle for longer than idle_transaction_timeout_ms and was rolled back",
+        )
     }
 
     /// ER_SERVER_SHUTDOWN.

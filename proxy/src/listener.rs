@@ -8,10 +8,10 @@ use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, r
 use crate::net::{Network, Socket, Stream};
 use crate::session::client::ClientSide;
 use crate::session::{LoginParts, Session};
+use pointsman_planner::ServerKind;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::auth::Plugin;
 use pointsman_protocol::handshake::Failure;
-use pointsman_planner::ServerKind;
 use socket2::{Domain, Protocol, Type};
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -223,9 +223,8 @@ impl Core {
         let config = self.config();
         let servers = &self.shared.servers;
         let writer = servers.shards().first().and_then(|s| s.confirmed_writer());
-        let info = writer
-            .and_then(|id| servers.server(id).info())
-            .or_else(|| servers.all().iter().find_map(|s| s.info()));
+        let info =
+            writer.and_then(|id| servers.server(id).info()).or_else(|| servers.all().iter().find_map(|s| s.info()));
         let kind = info.as_ref().map_or(ServerKind::MariaDb, |i| i.kind);
         let version = config.listen.server_version.clone().or_else(|| info.as_ref().map(|i| i.version.clone()));
         let mut capabilities = offered(kind);

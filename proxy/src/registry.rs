@@ -71,8 +71,7 @@ impl Registry {
     }
 
     pub fn add(&self, id: u32, user: String) -> Arc<SessionHandle> {
-        let handle =
-            Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease: AtomicU64::new(0) });
+        let handle = Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease: AtomicU64::new(0) });
         self.sessions.insert(id, handle.clone());
         handle
     }

@@ -130,7 +130,7 @@ fn shared(runtime: &Runtime, config: &Config, cores: usize) -> io::Result<Shared
 #[must_use]
 pub fn account_specs(config: &Config) -> Vec<AccountSpec> {
     let users = config.users.iter();
-    let spec = |user: &crate::config::User| AccountSpec {
+    let spec = |user: &config::User| AccountSpec {
         name: user.name.clone(),
         secrets: user.passwords.iter().map(account_secret).collect(),
         hosts: user.hosts.iter().filter_map(host_pattern).collect(),

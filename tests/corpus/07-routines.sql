@@ -117,10 +117,10 @@ CREATE PROCEDURE resig() BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION RESIGNAL SE
 CALL resig()//
 CREATE PROCEDURE nested() BEGIN CALL many(); SELECT 'outer'; END//
 CALL nested()//
-CREATE PROCEDURE recursive(n INT) BEGIN IF n > 0 THEN CALL recursive(n-1); END IF; END//
-CALL recursive(2)//
+CREATE PROCEDURE recur(n INT) BEGIN IF n > 0 THEN CALL recur(n-1); END IF; END//
+CALL recur(2)//
 SET max_sp_recursion_depth = 5//
-CALL recursive(2)//
+CALL recur(2)//
 CREATE PROCEDURE use_inside() BEGIN USE d_sp; END//
 CREATE FUNCTION f1(x INT) RETURNS INT DETERMINISTIC RETURN x + 1//
 SELECT f1(1), d_sp.f1(2)//

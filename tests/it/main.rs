@@ -1,6 +1,7 @@
 //! The integration tests: one program, real servers, the real proxy.
 
 mod command_line;
+mod differential;
 mod failures;
 mod lab;
 mod limits;

@@ -24,7 +24,7 @@ const MAX_PASSWORD: usize = 256;
 pub struct Offer<'a> {
     /// Plugin named by the greeting, whose data the salt was.
     pub greeted_plugin: Plugin,
-    /// Plugin that the client names; the greeting's if it names none.
+    /// Plugin that the client names; mysql_native_password for clients that know no plugins.
     pub plugin: Plugin,
     /// Its first answer.
     pub response: &'a [u8],
@@ -113,7 +113,7 @@ impl ServerAuth {
         };
         // An empty answer for a plugin that the greeting didn't name means "I had no salt for it", not
         // "no password". Ed25519 never fits the greeting's salt, which is too short.
-        let unasked = plugin != offer.greeted_plugin && offer.response.is_empty();
+        let unasked = plugin != offer.greeted_plugin && offer.response.is_empty() && offer.can_switch;
         let step = if plugin != offer.plugin || plugin == Plugin::Ed25519 || unasked {
             auth.switch(plugin, offer.can_switch)
         } else {

@@ -6,9 +6,11 @@
 //! Source: MySQL source documentation, "Compression"; MySQL manual, "Connection Compression Control".
 
 mod engine;
+mod numbers;
 mod reader;
 mod writer;
 
+pub use numbers::Numbers;
 pub use reader::{Progress, Reader};
 pub use writer::{PacketTracker, Side, Writer};
 

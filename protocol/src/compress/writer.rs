@@ -34,6 +34,11 @@ impl PacketTracker {
         self.have == 0
     }
 
+    /// Bytes of the current packet's header that have been seen.
+    pub(super) fn header_bytes(&self) -> usize {
+        self.have
+    }
+
     /// Goes on to the end of the packet or of the bytes; gives how far that was.
     pub fn step(&mut self, bytes: &[u8]) -> usize {
         let of_head = (frame::HEADER_LEN - self.have).min(bytes.len());

@@ -191,7 +191,12 @@ impl BackendConn {
     }
 
     /// Sends one command and reads its reply.
-    pub async fn roundtrip(&mut self, wire: &[u8], kind: ReplyKind, pool: &BufPool) -> Result<SmallReply, BackendError> {
+    pub async fn roundtrip(
+        &mut self,
+        wire: &[u8],
+        kind: ReplyKind,
+        pool: &BufPool,
+    ) -> Result<SmallReply, BackendError> {
         self.send(wire).await?;
         let mut buf = pool.take();
         let reply = self.small_reply(&mut buf, kind).await;

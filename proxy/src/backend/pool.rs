@@ -22,6 +22,8 @@ const WAIT_TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub struct Pools {
+    // Boxed, because connections move between here and sessions with each statement.
+    #[allow(clippy::vec_box, reason = "a connection is some hundred bytes and moves often")]
     idle: RefCell<FxHashMap<PoolKey, Vec<Box<BackendConn>>>>,
 }
 

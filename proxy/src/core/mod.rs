@@ -14,6 +14,7 @@ use pointsman_planner::cache::AnalysisCache;
 use pointsman_planner::reading::Reading;
 use shared::Shared;
 use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub struct Core {
     plans: RefCell<AnalysisCache>,
     random: Cell<u64>,
     shutting_down: Cell<bool>,
-    config: RefCell<Rc<Arc<Config>>>,
+    /// Twice counted, so that a session's own handle costs no atomic.
+    config: RefCell<Rc<ConfigHandle>>,
 }
 
 impl Core {
@@ -44,7 +46,7 @@ impl Core {
             plans: RefCell::new(AnalysisCache::default()),
             random: Cell::new(rand::random::<u64>() | 1),
             shutting_down: Cell::new(false),
-            config: RefCell::new(Rc::new(shared.config.load())),
+            config: RefCell::new(Rc::new(ConfigHandle(shared.config.load()))),
             shared,
         })
     }
@@ -81,15 +83,15 @@ impl Core {
 
     /// The configuration in force, as of the last tick.
     #[must_use]
-    pub fn config(&self) -> Rc<Arc<Config>> {
+    pub fn config(&self) -> Rc<ConfigHandle> {
         self.config.borrow().clone()
     }
 
     fn refresh_config(&self) {
         let live = self.shared.config.load();
-        let stale = !Arc::ptr_eq(&live, &**self.config.borrow());
+        let stale = !Arc::ptr_eq(&live, &self.config.borrow().0);
         if stale {
-            *self.config.borrow_mut() = Rc::new(live);
+            *self.config.borrow_mut() = Rc::new(ConfigHandle(live));
         }
     }
 
@@ -98,5 +100,17 @@ impl Core {
         self.clock.set(now_ms);
         self.refresh_config();
         self.cells.tick(now_ms, self.is_shutting_down());
+    }
+}
+
+/// The configuration as one core holds it.
+#[derive(Debug)]
+pub struct ConfigHandle(Arc<Config>);
+
+impl Deref for ConfigHandle {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
     }
 }

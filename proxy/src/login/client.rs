@@ -10,13 +10,14 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use pointsman_protocol::auth::{Nonces, Plugin, Secret};
 use pointsman_protocol::compress::Algorithm;
 use pointsman_protocol::frame::put_packet;
-use pointsman_protocol::handshake::{ChangeUser, ClientHello, Failure, Greeting, LoginRequest};
+use pointsman_protocol::handshake::{ClientHello, Failure, Greeting, LoginRequest};
 use pointsman_protocol::proxy_header::{self, HeaderScan, ProxiedPeer};
 use pointsman_protocol::{Capabilities, ProtocolError};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::accounts::{Account, AccountSlot, Accounts};
+pub use super::change_user::{ChangeUserContext, ChangedUser, change_user};
 use super::hosts::Peer;
 use super::rsa_key::RsaKeySource;
 use super::throttle::Throttle;
@@ -30,7 +31,8 @@ use crate::net::{Compressed, Network, PacketError, Packets, Socket, Stream};
 #[derive(Clone, Debug)]
 pub struct ClientLoginSettings {
     pub server_version: String,
-    /// What the session can do. CLIENT_SSL is added where there is a certificate.
+    /// What the session can do. CLIENT_SSL is added where there is a certificate; MariaDB's extended ones go out
+    /// only without CLIENT_LONG_PASSWORD.
     pub capabilities: Capabilities,
     /// [`Plugin::Native`] or [`Plugin::CachingSha2`].
     pub auth_plugin: Plugin,
@@ -43,6 +45,8 @@ pub struct ClientLoginSettings {
     pub proxy_networks: Vec<Network>,
 }
 
+/// A client that doesn't read its error is not waited for longer.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// MySQL's default connect_timeout.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -54,7 +58,7 @@ pub struct LoginShared {
     pub rsa_key: RsaKeySource,
     pub throttle: Throttle,
     /// RSA and password hashing at one time: more would take the cores from the sessions.
-    pub(super) slow_steps: Semaphore,
+    pub(super) slow_steps: Arc<Semaphore>,
 }
 
 impl LoginShared {
@@ -66,7 +70,7 @@ impl LoginShared {
             tls: ArcSwapOption::new(tls),
             rsa_key,
             throttle: Throttle::default(),
-            slow_steps: Semaphore::new(cores),
+            slow_steps: Arc::new(Semaphore::new(cores)),
         }
     }
 }
@@ -160,18 +164,7 @@ async fn run(
     offered.set(Capabilities::SSL, tls.is_some());
     let nonces = fresh_nonces();
     let mut sequence = greet(&mut stream, connection_id, settings, offered, &nonces).await?;
-    let hello = read_hello(&mut stream, &mut sequence, offered).await?;
-    let request = match (hello, tls) {
-        (ClientHello::Login(request), _) => request,
-        (ClientHello::Ssl(_), Some(tls)) => {
-            stream = upgrade(stream, &tls).await?;
-            match read_hello(&mut stream, &mut sequence, offered).await? {
-                ClientHello::Login(request) => request,
-                ClientHello::Ssl(_) => return Err(bad_handshake(&mut stream, sequence, "second TLS request").await),
-            }
-        }
-        (ClientHello::Ssl(_), None) => return Err(bad_handshake(&mut stream, sequence, "TLS request").await),
-    };
+    let (mut stream, request) = read_request(stream, &mut sequence, offered, tls).await?;
     let mut packets = Packets::new(&mut stream, sequence);
     let verified = verify(&mut packets, claim(&request, peer, nonces, settings, offered), shared).await;
     let sequence = packets.sequence;
@@ -240,6 +233,24 @@ async fn greet(
     Ok(packets.sequence)
 }
 
+/// Reads the login request, behind TLS if the client asks for that first.
+async fn read_request(
+    mut stream: Stream,
+    sequence: &mut u8,
+    offered: Capabilities,
+    tls: Option<Arc<ServerTls>>,
+) -> Result<(Stream, LoginRequest), LoginEnd> {
+    match (read_hello(&mut stream, sequence, offered).await?, tls) {
+        (ClientHello::Login(request), _) => return Ok((stream, request)),
+        (ClientHello::Ssl(_), Some(tls)) => stream = upgrade(stream, &tls).await?,
+        (ClientHello::Ssl(_), None) => return Err(bad_handshake(&mut stream, *sequence, "TLS request").await),
+    }
+    match read_hello(&mut stream, sequence, offered).await? {
+        ClientHello::Login(request) => Ok((stream, request)),
+        ClientHello::Ssl(_) => Err(bad_handshake(&mut stream, *sequence, "second TLS request").await),
+    }
+}
+
 async fn read_hello(stream: &mut Stream, sequence: &mut u8, offered: Capabilities) -> Result<ClientHello, LoginEnd> {
     let mut packets = Packets::new(stream, *sequence);
     let hello = match packets.read().await {
@@ -265,7 +276,7 @@ async fn bad_handshake(stream: &mut Stream, sequence: u8, what: &'static str) ->
 }
 
 /// Sends the error that belongs to `end`, if the client can still hear it.
-async fn tell(stream: &mut Stream, sequence: u8, end: LoginEnd) -> LoginEnd {
+pub(super) async fn tell(stream: &mut Stream, sequence: u8, end: LoginEnd) -> LoginEnd {
     let failure = match &end {
         LoginEnd::Refused(failure) => failure.clone(),
         LoginEnd::BadHandshake(_) => failures::bad_handshake(),
@@ -273,9 +284,9 @@ async fn tell(stream: &mut Stream, sequence: u8, end: LoginEnd) -> LoginEnd {
             return end;
         }
     };
-    // The login has failed already; that its error got lost too changes nothing.
-    let _ = Packets::new(stream, sequence).write(&failure.encode()).await;
-    stream.shutdown().await;
+    let mut wire = Vec::new();
+    put_packet(&mut wire, sequence, &failure.encode());
+    say_goodbye(stream, &wire).await;
     end
 }
 
@@ -323,84 +334,14 @@ fn compress(stream: Stream, agreed: Capabilities, zstd_level: u8) -> Stream {
 pub async fn refuse(stream: &mut Stream, failure: &Failure) {
     let mut wire = Vec::new();
     put_packet(&mut wire, 0, &failure.encode_instead_of_greeting());
-    // A client that is not listening has its answer either way.
-    let _ = stream.write_all(&wire).await;
-    stream.shutdown().await;
+    say_goodbye(stream, &wire).await;
 }
 
-/// What of the login still holds when the user changes.
-#[derive(Clone, Copy, Debug)]
-pub struct ChangeUserContext {
-    pub capabilities: Capabilities,
-    pub peer: Peer,
-    /// [`ClientLogin::salt`].
-    pub salt: [u8; 20],
-}
-
-/// The new user; OK or ERR, and the schema check, are the caller's again.
-#[derive(Debug)]
-pub struct ChangedUser {
-    pub account: Arc<Account>,
-    pub slot: AccountSlot,
-    pub backend_secret: Secret,
-    pub schema: Option<String>,
-    /// `None`: as before.
-    pub charset: Option<u16>,
-    pub attributes: Vec<u8>,
-    pub next_sequence: u8,
-}
-
-/// Runs COM_CHANGE_USER; `payload` is the whole command, `sequence` the number of the next packet.
-///
-/// The plugin is always switched, for a fresh salt: which one clients answer to (the greeting's, the last
-/// switch's) differs. Clients that can't switch answer to the greeting's.
-/// On an error that the client could be told it has been told, and as at MySQL the connection is to be closed.
-pub async fn change_user(
-    stream: &mut Stream,
-    payload: &[u8],
-    sequence: u8,
-    context: &ChangeUserContext,
-    settings: &ClientLoginSettings,
-    shared: &LoginShared,
-) -> Result<ChangedUser, LoginEnd> {
-    let mut packets = Packets::new(stream, sequence);
-    let change = change(&mut packets, payload, context, settings, shared);
-    let result = tokio::time::timeout(settings.deadline, change).await.unwrap_or(Err(LoginEnd::TimedOut));
-    let sequence = packets.sequence;
-    match result {
-        Ok(changed) => Ok(changed),
-        Err(end) => Err(tell(stream, sequence, end).await),
-    }
-}
-
-async fn change(
-    packets: &mut Packets<'_>,
-    payload: &[u8],
-    context: &ChangeUserContext,
-    settings: &ClientLoginSettings,
-    shared: &LoginShared,
-) -> Result<ChangedUser, LoginEnd> {
-    let command = ChangeUser::parse(payload, context.capabilities)?;
-    let can_switch = context.capabilities.contains(Capabilities::PLUGIN_AUTH);
-    let plugin = if command.auth_plugin.is_empty() { settings.auth_plugin.name() } else { &command.auth_plugin };
-    let claim = Claim {
-        user: &command.user,
-        peer: context.peer,
-        nonces: Nonces { greeted: context.salt, ..fresh_nonces() },
-        greeted_plugin: if can_switch { Plugin::Unknown } else { settings.auth_plugin },
-        plugin,
-        response: if can_switch { &[] } else { &command.auth_response },
-        can_switch,
+/// Sends the last bytes and closes. That they got lost changes nothing any more.
+async fn say_goodbye(stream: &mut Stream, wire: &[u8]) {
+    let last = async {
+        let _ = stream.write_all(wire).await;
+        stream.shutdown().await;
     };
-    let verified = verify(packets, claim, shared).await?;
-    let default_schema = verified.account.spec().default_schema.clone();
-    Ok(ChangedUser {
-        account: verified.account,
-        slot: verified.slot,
-        backend_secret: verified.backend_secret,
-        schema: command.schema.or(default_schema),
-        charset: command.charset,
-        attributes: command.attributes,
-        next_sequence: packets.sequence,
-    })
+    let _ = tokio::time::timeout(GOODBYE, last).await;
 }

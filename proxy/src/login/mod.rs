@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod backend;
+mod change_user;
 pub mod client;
 mod failures;
 mod hosts;

@@ -207,8 +207,16 @@ async fn a_balancers_header_says_who_the_client_is() {
 /// Old clients name no plugin and answer to the greeting's salt.
 #[tokio::test]
 async fn change_user_works_without_plugins_too() {
-    let shared = shared(vec![spec("app", vec![password("password")]), spec("native", vec![native_hash()])]);
-    for (user, stage1, good) in [("app", STAGE1, true), ("native", STAGE1, true), ("app", [1; 20], false)] {
+    let hash = AccountSecret::CachingSha2Hash(StoredHash::from_password(b"password", [b'z'; 20]));
+    let specs = [("app", password("password")), ("native", native_hash()), ("sha2", hash)];
+    let shared = shared(specs.into_iter().map(|(name, secret)| spec(name, vec![secret])).collect());
+    for (greeted, user, stage1, good) in [
+        (Plugin::Native, "app", STAGE1, true),
+        (Plugin::CachingSha2, "app", STAGE1, true),
+        (Plugin::CachingSha2, "native", STAGE1, true),
+        (Plugin::Native, "app", [1; 20], false),
+        (Plugin::CachingSha2, "sha2", STAGE1, false),
+    ] {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let capabilities = Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION;
         let salt = [b'x'; 20];
@@ -223,7 +231,7 @@ async fn change_user_works_without_plugins_too() {
         let context = ChangeUserContext { capabilities, peer: Peer::Local, salt };
         let mut stream = Stream::Plain(Socket::Unix(ours));
         let payload = command.encode(capabilities);
-        let settings = settings(Plugin::Native);
+        let settings = settings(greeted);
         let end = change_user(&mut stream, &payload, 1, &context, &settings, &shared).await;
         match end {
             Ok(changed) => assert!(good && changed.next_sequence == 1 && changed.charset == Some(45)),

@@ -34,6 +34,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
+    /// Addresses with failures, for metrics.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+
     /// How long the address stays blocked, if it is.
     #[must_use]
     pub fn blocked(&self, address: IpAddr, now: Instant) -> Option<Duration> {

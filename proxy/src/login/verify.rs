@@ -48,7 +48,12 @@ pub(super) async fn verify(
     let secure = packets.stream().is_secure();
     let offer = Offer {
         greeted_plugin: claim.greeted_plugin,
-        plugin: if claim.plugin.is_empty() { claim.greeted_plugin } else { Plugin::from_name(claim.plugin) },
+        plugin: match claim.plugin {
+            // Clients from before there were plugins.
+            "" if !claim.can_switch => Plugin::Native,
+            "" => claim.greeted_plugin,
+            name => Plugin::from_name(name),
+        },
         response: claim.response,
         can_switch: claim.can_switch,
         secure,
@@ -131,8 +136,10 @@ async fn advance(
         let step = auth.on_packet(&answer, &mut OsRng);
         return Ok((auth, step));
     }
-    let _turn = shared.slow_steps.acquire().await.map_err(|_| LoginEnd::ShuttingDown)?;
+    let turn = Arc::clone(&shared.slow_steps).acquire_owned().await.map_err(|_| LoginEnd::ShuttingDown)?;
     let work = tokio::task::spawn_blocking(move || {
+        // Kept to the end of the work, also when the client is gone before.
+        let _turn = turn;
         let step = auth.on_packet(&answer, &mut OsRng);
         (auth, step)
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_shard_map::ServerId;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::freshness::Freshness;
 use super::lag::{self, LagRules, Measure, Pulse};
@@ -55,8 +55,7 @@ impl Board {
         }
         server.set_applied_gtid(sight.applied.clone());
         self.entries[index].view = View { sight: Some(sight), reach: Reach::Answered };
-        self.judge_writer(config);
-        self.judge_reads(index, config);
+        self.judge(index, config);
     }
 
     /// A server has not answered, or with an error.
@@ -67,8 +66,7 @@ impl Board {
             warn!(shard = %self.shard.name, server = %server.addr, why, "server is down");
         }
         entry.view.reach = Reach::Failed;
-        self.judge_writer(config);
-        self.judge_reads(index, config);
+        self.judge(index, config);
     }
 
     /// Every server was asked at least once.
@@ -79,6 +77,21 @@ impl Board {
 
     fn index(&self, server: ServerId) -> Option<usize> {
         self.shard.servers.iter().position(|s| s.id == server)
+    }
+
+    /// The new view may change who the writer is, which changes the standing of the others too.
+    fn judge(&mut self, index: usize, config: &Monitoring) {
+        let before = self.writer;
+        self.judge_writer(config);
+        if self.writer == before {
+            self.judge_reads(index, config);
+        } else {
+            for i in 0..self.entries.len() {
+                if self.entries[i].view.reach != Reach::Untried {
+                    self.judge_reads(i, config);
+                }
+            }
+        }
     }
 
     fn judge_writer(&mut self, config: &Monitoring) {
@@ -118,7 +131,7 @@ impl Board {
         self.shard.unconfirm();
         self.shard.set_no_writer_reason(Some(why.explain()));
         // At start nothing is known yet, which is no loss.
-        let starting = !self.is_complete() && matches!(why, NoWriter::NotSeen | NoWriter::PartnerPending);
+        let starting = !self.is_complete() && why != NoWriter::BothWritable;
         if self.no_writer != Some(why) && !starting {
             warn!(shard = %self.shard.name, why = why.explain(), "no confirmed writer: writes wait");
             self.no_writer = Some(why);
@@ -155,7 +168,8 @@ impl Board {
         entry.freshness = before.after(judged.map(|(lag, _)| lag), settings.max_lag, Moment::now());
         let takes_reads = entry.freshness.takes_reads() && !is_writer;
         let lag = judged.map_or(Lag::Unknown, |(lag, _)| lag);
-        let until = Moment::now().plus(config.poll * MISSED_POLLS + config.probe_timeout * 2);
+        let seen = sight.map_or(Moment::NEVER, |s| s.asked);
+        let until = seen.plus(config.poll * MISSED_POLLS + config.probe_timeout * 2);
         let had_reads = server.takes_reads();
         server.publish(Verdict { up: judged.is_some(), lag, takes_reads, until }, config.slow_start);
         if takes_reads && !had_reads {
@@ -186,17 +200,17 @@ fn log_reads(
     let (was, is) = (before.takes_reads(), entry.freshness.takes_reads());
     let broken_anew = lag == Lag::Broken && entry.lag != Some(Lag::Broken);
     if is && !was {
-        info!(shard, server = %server.addr, ?lag, "server takes reads");
+        info!(shard, server = %server.addr, %lag, "server takes reads");
     } else if was && !is || broken_anew || before == Freshness::New && !is {
-        warn!(shard, server = %server.addr, ?lag, "server takes no reads");
+        warn!(shard, server = %server.addr, %lag, "server takes no reads");
     }
     entry.lag = Some(lag);
-    if measure == Some(Measure::Heartbeat) || lag != Lag::Broken {
-        if entry.measure.is_some() && entry.measure != measure
-            || entry.measure.is_none() && measure == Some(Measure::Status)
-        {
-            info!(shard, server = %server.addr, ?measure, "lag is now measured by this");
-        }
+    if entry.measure != measure {
+        // Follows every change of the writer for a moment, which is nothing for an operator.
+        debug!(shard, server = %server.addr, ?measure, "lag is now measured by this");
         entry.measure = measure;
     }
 }
+
+#[cfg(test)]
+mod tests;

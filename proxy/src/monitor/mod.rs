@@ -21,8 +21,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::info;
 
-use crate::config::Config;
+use crate::config::{Config, HeartbeatMode};
 use crate::control::ControlPools;
 use crate::live::LiveConfig;
 use crate::servers::Servers;
@@ -52,6 +53,11 @@ impl Monitor {
     pub fn start(config: &LiveConfig, servers: &Servers) -> Self {
         let (stop, stopped) = watch::channel(false);
         let pools = ControlPools::new(&config.load());
+        if config.load().monitor.heartbeat == HeartbeatMode::Status {
+            info!(
+                "monitor.heartbeat = \"status\": lag is taken from the servers' replication status, in whole seconds"
+            );
+        }
         let mut monitor = Self { tasks: JoinSet::new(), stop, boards: vec![], pools };
         for shard in servers.shards() {
             let board = Arc::new(Mutex::new(Board::new(Arc::clone(shard))));

@@ -145,8 +145,12 @@ impl Probe {
         if due && monitor.heartbeat == HeartbeatMode::Write && self.shard.servers.len() > 1 {
             let sql = statements::vitals(kind, Some((&monitor.heartbeat_schema, &self.shard.name)));
             match one_row(conn, &sql, monitor.probe_timeout).await {
-                Ok(row) => {
+                Ok(row) if integer(&row, 4).is_some() => {
                     self.known.heartbeat_refused = false;
+                    return Ok(row);
+                }
+                Ok(row) => {
+                    self.heartbeat_refused(0, "the table has no row for this shard");
                     return Ok(row);
                 }
                 Err(ControlError::Server { code, message, .. }) => self.heartbeat_refused(code, &message),

@@ -65,9 +65,13 @@ impl Pulse {
     async fn beat(&self, config: &Monitoring) -> Result<(), ControlError> {
         let Some(writer) = self.shard.confirmed_writer() else { return Ok(()) };
         let renew_after = config.heartbeat_interval.as_micros() * RENEW_AFTER_PERCENT / 100;
+        let due = statements::pulse_due(&config.heartbeat_schema, &self.shard.name, renew_after);
         let sql = statements::pulse(&config.heartbeat_schema, &self.shard.name, renew_after);
         let mut conn = self.pools.of(writer).get().await?;
-        // Asked again: getting a connection may have taken longer than the confirmation holds.
+        if conn.query::<u8>(&due, config.probe_timeout).await?.is_empty() {
+            return Ok(());
+        }
+        // Asked again: all this may have taken longer than the confirmation holds.
         if self.shard.confirmed_writer() != Some(writer) {
             return Ok(());
         }

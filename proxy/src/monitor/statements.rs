@@ -44,13 +44,24 @@ pub fn replication(kind: ServerKind, version: u32) -> &'static str {
     }
 }
 
-/// Renews the heartbeat unless another proxy has just done so. A row from the future (the clock was set back) is
-/// renewed too, else it would stand until that future.
+/// One row if the heartbeat is due, none if another proxy has just renewed it. Asked before [`pulse`], because a
+/// server that logs statements (binlog_format STATEMENT or MIXED) logs an UPDATE also when it changes no row.
+#[must_use]
+pub fn pulse_due(schema: &str, shard: &str, renew_after_micros: u128) -> String {
+    format!("SELECT 1 FROM `{schema}`.heartbeat WHERE {}", due(shard, renew_after_micros))
+}
+
+/// Renews the heartbeat unless another proxy has just done so.
 #[must_use]
 pub fn pulse(schema: &str, shard: &str, renew_after_micros: u128) -> String {
+    format!("UPDATE `{schema}`.heartbeat SET ts = UTC_TIMESTAMP(6) WHERE {}", due(shard, renew_after_micros))
+}
+
+/// A row from the future (the clock was set back) is due too, else it would stand until that future.
+fn due(shard: &str, renew_after_micros: u128) -> String {
     format!(
-        "UPDATE `{schema}`.heartbeat SET ts = UTC_TIMESTAMP(6) WHERE shard = '{shard}' AND \
-         (ts < UTC_TIMESTAMP(6) - INTERVAL {renew_after_micros} MICROSECOND OR ts > UTC_TIMESTAMP(6) + INTERVAL 1 SECOND)"
+        "shard = '{shard}' AND (ts < UTC_TIMESTAMP(6) - INTERVAL {renew_after_micros} MICROSECOND \
+         OR ts > UTC_TIMESTAMP(6) + INTERVAL 1 SECOND)"
     )
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use pointsman_protocol::compress::{Algorithm, PacketTracker, Reader, Side, Writer};
+use pointsman_protocol::compress::{Algorithm, Numbers, PacketTracker, Reader, Side, Writer};
 
 use super::stream::Stream;
 
@@ -18,6 +18,7 @@ pub struct Compressed {
     below: Stream,
     reader: Reader,
     writer: Writer,
+    numbers: Numbers,
     /// Compressed bytes that came and are not inflated yet: `input[taken..]`. Holds no memory when idle.
     input: Vec<u8>,
     taken: usize,
@@ -49,7 +50,8 @@ impl Compressed {
 
     fn new(below: Stream, algorithm: Algorithm, side: Side, first: First) -> Self {
         let (reader, writer) = (Reader::new(algorithm), Writer::new(algorithm, side));
-        Self { below, reader, writer, input: Vec::new(), taken: 0, output: Vec::new(), sent: 0, first }
+        let numbers = Numbers::new(side);
+        Self { below, reader, writer, numbers, input: Vec::new(), taken: 0, output: Vec::new(), sent: 0, first }
     }
 
     #[must_use]
@@ -69,6 +71,7 @@ impl Compressed {
             let done = self.reader.read(&self.input[self.taken..], buf).map_err(invalid)?;
             self.taken += done.taken;
             if done.given > 0 {
+                self.numbers.correct(&mut buf[..done.given]);
                 return Poll::Ready(Ok(done.given));
             }
             if ready!(self.poll_fill(cx))? == 0 {
@@ -95,6 +98,7 @@ impl Compressed {
         if let First::AsItIs(packet) = &mut self.first {
             let n = packet.step(bytes);
             self.output.extend_from_slice(&bytes[..n]);
+            self.numbers.wrote(&bytes[..n]);
             if n > 0 && packet.at_boundary() {
                 self.first = First::Gone;
             }
@@ -105,6 +109,7 @@ impl Compressed {
         }
         let n = bytes.len().min(TAKE);
         self.writer.write(&bytes[..n], &mut self.output);
+        self.numbers.wrote(&bytes[..n]);
         Poll::Ready(Ok(n))
     }
 

@@ -46,7 +46,7 @@ impl Stream {
         let mut into = ReadBuf::new(buf);
         let done = match self {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, &mut into),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, &mut into),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, &mut into).map(accept_rude_end),
             Self::Compressed(compressed) => return compressed.poll_read(cx, into.initialized_mut()),
         };
         ready!(done)?;
@@ -149,6 +149,15 @@ impl Stream {
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
             Self::Compressed(compressed) => compressed.poll_shutdown(cx),
         }
+    }
+}
+
+/// Most MySQL clients close without TLS's goodbye. What that could hide, an attacker cutting the stream short,
+/// the packets' own lengths show.
+fn accept_rude_end(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        other => other,
     }
 }
 

@@ -28,6 +28,16 @@ pub enum Lag {
     Broken,
 }
 
+impl std::fmt::Display for Lag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(lag) => write!(f, "{} ms", lag.as_millis()),
+            Self::Unknown => f.write_str("unknown"),
+            Self::Broken => f.write_str("replication is broken"),
+        }
+    }
+}
+
 /// What the monitor has concluded about a server; holds until a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -37,7 +37,9 @@ impl Session {
             }
             Command::Shutdown => self.answer_error(sequence, &ClientError::not_supported("COM_SHUTDOWN")).await,
             Command::Clone => self.answer_error(sequence, &ClientError::not_supported("COM_CLONE")).await,
-            Command::StmtBulkExecute => self.answer_error(sequence, &ClientError::not_supported("bulk execution")).await,
+            Command::StmtBulkExecute => {
+                self.answer_error(sequence, &ClientError::not_supported("bulk execution")).await
+            }
             Command::Query | Command::StmtExecute | Command::Quit | Command::Unknown(_) => {
                 self.answer_error(sequence, &ClientError::unknown_command()).await
             }
@@ -157,8 +159,7 @@ impl Session {
     }
 
     async fn change_user(&mut self, body: &[u8], sequence: u8) -> Step {
-        let context =
-            ChangeUserContext { capabilities: self.client.capabilities, peer: self.peer, salt: self.salt };
+        let context = ChangeUserContext { capabilities: self.client.capabilities, peer: self.peer, salt: self.salt };
         let shared = self.core.shared.clone();
         let settings = self.core.login_settings();
         let changed = change_user(&mut self.client.stream, body, sequence, &context, &settings, &shared.login).await;

@@ -5,7 +5,7 @@
 use super::lease::Lease;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
-use super::sync::Needs;
+use super::sync::{COMPUTED, Needs};
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
 use crate::core::buffers::Buf;
@@ -112,14 +112,10 @@ impl Session {
         request: &Request<'_>,
     ) -> Result<Box<Outcome>, Failure> {
         let needs = self.needs(request.reads);
-        let wire = match request.execute {
-            None => {
-                self.send(conn, buf, request, request.wire, needs).await?;
-                None
-            }
-            Some(execution) => Some(Box::pin(self.send_execute(conn, buf, request, execution, needs)).await?),
-        };
-        drop(wire);
+        match request.execute {
+            None => self.send(conn, buf, request, request.wire, needs).await?,
+            Some(execution) => Box::pin(self.send_execute(conn, buf, request, execution, needs)).await?,
+        }
         let mode = RelayMode {
             kind: request.kind,
             client_sequence: request.client_sequence,
@@ -230,7 +226,8 @@ impl Session {
                 self.apply_effect(conn, effect);
             }
         }
-        let explained = analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
+        let explained =
+            analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
         if outcome.state_changed && !explained {
             self.pins.unexplained_change();
         }
@@ -240,11 +237,11 @@ impl Session {
         self.pins.apply(effect);
         match effect {
             Effect::UserVarLiteral { name, value } => {
-                self.state.set_user_var(name, Some(value));
+                self.state.set_user_var(name, value);
                 conn.note_user_var(name, value);
             }
             Effect::UserVarComputed { name } => {
-                self.state.set_user_var(name, None);
+                self.state.set_user_var(name, COMPUTED);
                 conn.note_user_var(name, COMPUTED);
             }
             Effect::SetSessionVar { name, to_default: true } if name == "timestamp" => {
@@ -305,7 +302,14 @@ impl Session {
         }
     }
 
-    fn lost(&mut self, conn: Box<BackendConn>, server: &str, reading: bool, may_have_run: bool, bound: bool) -> Attempt {
+    fn lost(
+        &mut self,
+        conn: Box<BackendConn>,
+        server: &str,
+        reading: bool,
+        may_have_run: bool,
+        bound: bool,
+    ) -> Attempt {
         drop(conn);
         let what = self.pins.reason();
         let in_transaction = self.status.contains(Status::IN_TRANS);
@@ -329,9 +333,6 @@ impl Session {
         }
     }
 }
-
-/// Marks a user variable on a connection whose value the proxy does not know; no literal equals it.
-const COMPUTED: &[u8] = b"\0";
 
 /// Flags that tell of one statement, not of the session.
 const PER_STATEMENT: Status = Status::MORE_RESULTS
@@ -378,4 +379,3 @@ pub(super) async fn read_prefix(conn: &mut BackendConn, buf: &mut Buf, commands:
     }
     Ok(())
 }
-

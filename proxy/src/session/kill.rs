@@ -7,8 +7,8 @@ use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
 use pointsman_planner::Access;
 use pointsman_protocol::Capabilities;
-use pointsman_protocol::frame::{begin_packet, end_packet};
 use pointsman_protocol::command::put_query;
+use pointsman_protocol::frame::{begin_packet, end_packet};
 use pointsman_shard_map::ServerId;
 use std::time::Duration;
 

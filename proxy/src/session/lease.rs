@@ -121,7 +121,7 @@ impl Session {
     async fn any(&mut self) -> Result<Lease, ClientError> {
         let shard = self.shard();
         let request = ReadRequest { random: self.core.random(), ..ReadRequest::default() };
-        self.from_target(choose_reader(&shard, &request)).await.unwrap_or(self.writer().await)
+        self.lease_at(choose_reader(&shard, &request)).await.unwrap_or(self.writer().await)
     }
 
     async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, ClientError> {
@@ -139,7 +139,7 @@ impl Session {
             }
             target => target,
         };
-        match self.from_target(target).await {
+        match self.lease_at(target).await {
             Some(lease) => lease,
             None => {
                 let waited = self.core.config().pool.wait_timeout.as_millis() as u64;
@@ -148,7 +148,7 @@ impl Session {
         }
     }
 
-    async fn from_target(&mut self, target: ReadTarget) -> Option<Result<Lease, ClientError>> {
+    async fn lease_at(&mut self, target: ReadTarget) -> Option<Result<Lease, ClientError>> {
         let id = target.server()?;
         let spill = match target {
             ReadTarget::WriterSpill(_, permit) => Some(permit),
@@ -217,9 +217,7 @@ impl Session {
                     e.to_client(server)
                 })
             }
-            Acquired::TimedOut => {
-                Err(ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64))
-            }
+            Acquired::TimedOut => Err(ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64)),
         }
     }
 
@@ -228,6 +226,7 @@ impl Session {
         self.lease = None;
         self.pins.clear();
         self.results.connection_lost();
+        self.state.forget_computed_user_vars();
         self.status.remove(Status::IN_TRANS | Status::IN_TRANS_READONLY);
         self.client.cell.handle.lease_ended();
         if let Some(statements) = &mut self.statements {

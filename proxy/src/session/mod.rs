@@ -188,7 +188,9 @@ pub struct LoginParts {
 
 impl LoginParts {
     /// Splits a login into the stream with what belongs to it, and the rest.
-    pub fn split(login: ClientLogin) -> (crate::net::Stream, pointsman_protocol::Capabilities, Option<String>, u8, Self) {
+    pub fn split(
+        login: ClientLogin,
+    ) -> (crate::net::Stream, pointsman_protocol::Capabilities, Option<String>, u8, Self) {
         let parts = Self {
             account: login.account,
             slot: login.slot,

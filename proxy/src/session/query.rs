@@ -6,7 +6,10 @@ use super::results::{Diagnostics, Kept};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
-use pointsman_planner::{KillScope, Analysis, Effect, Hint, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan};
+use pointsman_planner::{
+    Analysis, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, Statement, StatementKind, TxFacts, leading_hint,
+    plan,
+};
 use pointsman_protocol::command::{QueryText, parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::reply::Status;
@@ -65,10 +68,10 @@ impl Session {
     async fn answer_here(&mut self, analysis: &Analysis, text: &[u8], sequence: u8) -> Option<Step> {
         let [statement] = &analysis.statements[..] else { return None };
         match statement.kind {
-            StatementKind::Kill => {
-                let (id, what) = kill_target(&statement.effects)?;
-                Some(self.kill(id, what, sequence).await)
-            }
+            StatementKind::Kill => Some(match self.kill_target(statement, text) {
+                Some((id, what)) => self.kill(id, what, sequence).await,
+                None => self.answer_error(sequence, &ClientError::not_supported("KILL of a computed id")).await,
+            }),
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(statement.kind, text, sequence).await
             }
@@ -126,6 +129,18 @@ impl Session {
         let mut wire = Vec::with_capacity(payload.len() + 8);
         let next = put_packet(&mut wire, 0, &payload);
         (wire, next)
+    }
+}
+
+impl Session {
+    /// The id that a KILL names, also where it names it as CONNECTION_ID().
+    fn kill_target(&self, statement: &Statement, text: &[u8]) -> Option<(u64, KillWhat)> {
+        kill_target(&statement.effects).or_else(|| {
+            let own = Value::Unsigned(u64::from(self.client.cell.handle.id));
+            let text = replace_calls(text, &self.state.reading, &[(FunctionName::ConnectionId, own)])?;
+            let analysis = self.core.analyze(&text, &self.state.reading);
+            kill_target(&analysis.statements.first()?.effects)
+        })
     }
 }
 

@@ -464,13 +464,8 @@ pub fn rewrite_captured(client: &ClientSide, wire: &[u8], sequence: u8, status: 
 }
 
 /// What servers track for a client that has not said otherwise (session_track_system_variables' default).
-const CLIENT_TRACKS: &[&[u8]] = &[
-    b"autocommit",
-    b"character_set_client",
-    b"character_set_connection",
-    b"character_set_results",
-    b"time_zone",
-];
+const CLIENT_TRACKS: &[&[u8]] =
+    &[b"autocommit", b"character_set_client", b"character_set_connection", b"character_set_results", b"time_zone"];
 
 /// The changes that the client would have been told directly.
 fn client_changes(ok: &OkPacket<'_>) -> ChangesBuilder {

@@ -1,7 +1,7 @@
 //! The state of a session that moves with it between connections, and how its statements are to be read.
 
 use super::relay::Outcome;
-use super::sync::{Wanted, family};
+use super::sync::{COMPUTED, Wanted, family};
 use super::vars::Vars;
 use crate::backend::open::schema_name;
 use crate::core::Core;
@@ -96,11 +96,16 @@ impl SessionState {
         self.reading = read_as(core, &self.wanted);
     }
 
-    pub fn set_user_var(&mut self, name: &str, value: Option<&[u8]>) {
+    pub fn set_user_var(&mut self, name: &str, value: &[u8]) {
         let all = Rc::make_mut(&mut self.wanted.user_vars);
         all.retain(|(n, _)| n != name);
-        if let Some(value) = value {
-            all.push((name.to_owned(), value.to_vec()));
+        all.push((name.to_owned(), value.to_vec()));
+    }
+
+    /// The connection that knew the computed ones is gone: they are NULL again.
+    pub fn forget_computed_user_vars(&mut self) {
+        if self.wanted.user_vars.iter().any(|(_, v)| v == COMPUTED) {
+            Rc::make_mut(&mut self.wanted.user_vars).retain(|(_, v)| v != COMPUTED);
         }
     }
 }

@@ -166,7 +166,13 @@ impl Session {
         self.run_execution(id, &execution, &analysis, sequence).await
     }
 
-    async fn run_execution(&mut self, id: u32, execution: &Execution<'_>, analysis: &Rc<Analysis>, sequence: u8) -> Step {
+    async fn run_execution(
+        &mut self,
+        id: u32,
+        execution: &Execution<'_>,
+        analysis: &Rc<Analysis>,
+        sequence: u8,
+    ) -> Step {
         let reads = analysis.reads();
         // Values that only the session knows stand in for the calls: such a text is prepared for one execution.
         let replaced = self.rewrite(&execution.text, reads);
@@ -244,7 +250,12 @@ impl Session {
     }
 
     /// Prepares the statement on a connection, in the state in which the client prepared it.
-    async fn prepare_on(&mut self, conn: &mut BackendConn, buf: &mut Buf, execution: &Execution<'_>) -> Result<(), Failure> {
+    async fn prepare_on(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        execution: &Execution<'_>,
+    ) -> Result<(), Failure> {
         let mut prefix = Vec::new();
         let commands = execution.prepared_in.put_prefix(&mut prefix, conn, Needs::default());
         if commands > 0 {
@@ -276,7 +287,8 @@ impl Session {
         let Some(prepared) = conn.prepared.get(&key) else { return self.answer_error(sequence, &unknown).await };
         let mut wire = wire.to_vec();
         set_statement_id(&mut wire[pointsman_protocol::frame::HEADER_LEN..], prepared.id);
-        let plan = RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
+        let plan =
+            RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
         let request = Request {
             wire: &wire,
             kind: ReplyKind::Rows,

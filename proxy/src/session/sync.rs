@@ -8,6 +8,10 @@ use pointsman_protocol::charset::{Collation, Family};
 use pointsman_protocol::command::{COM_INIT_DB, COM_SET_OPTION};
 use std::rc::Rc;
 
+/// Stands for the value of a user variable that only the server knows; no literal equals it. The session is
+/// pinned to the connection that has it.
+pub const COMPUTED: &[u8] = b"\0";
+
 /// The variables that SET NAMES sets.
 pub const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
@@ -140,7 +144,7 @@ impl Wanted {
             }
         }
         for (name, value) in self.user_vars.iter() {
-            if !conn.actual.user_vars.iter().any(|(n, v)| n == name && v == value) {
+            if value != COMPUTED && !conn.actual.user_vars.iter().any(|(n, v)| n == name && v == value) {
                 put_user_var(&mut set, name, value);
             }
         }

@@ -32,6 +32,23 @@ pub fn account(name: &str, secrets: Vec<AccountSecret>) -> AccountSpec {
     }
 }
 
+fn accounts() -> Accounts {
+    let hash = |text: &str| AccountSecret::from_hash(text).unwrap();
+    Accounts::new(
+        vec![
+            account("clear", vec![AccountSecret::Password(Password::new("password"))]),
+            account("native", vec![hash("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19")]),
+            account("sha2", vec![hash(SHA2_OF_PASSWORD)]),
+            account("empty", vec![AccountSecret::Password(Password::default())]),
+            AccountSpec {
+                require_tls: true,
+                ..account("tls", vec![AccountSecret::Password(Password::new("password"))])
+            },
+        ],
+        None,
+    )
+}
+
 pub struct Echo {
     pub port: u16,
     pub shared: Arc<LoginShared>,
@@ -40,24 +57,10 @@ pub struct Echo {
 impl Echo {
     /// Serves until the test's runtime ends.
     pub async fn start(plugin: Plugin, tls: bool) -> Self {
-        let hash = |text: &str| AccountSecret::from_hash(text).unwrap();
-        let accounts = Accounts::new(
-            vec![
-                account("clear", vec![AccountSecret::Password(Password::new("password"))]),
-                account("native", vec![hash("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19")]),
-                account("sha2", vec![hash(SHA2_OF_PASSWORD)]),
-                account("empty", vec![AccountSecret::Password(Password::default())]),
-                AccountSpec {
-                    require_tls: true,
-                    ..account("tls", vec![AccountSecret::Password(Password::new("password"))])
-                },
-            ],
-            None,
-        );
         let files = certificates();
         let identity = Identity { certificate: files.named.clone(), key: files.key.clone() };
         let tls = tls.then(|| Arc::new(ServerTls::load(ServerTlsFiles { identity, client_ca: None }).unwrap()));
-        let shared = Arc::new(LoginShared::new(Arc::new(accounts), tls, RsaKeySource::generated()));
+        let shared = Arc::new(LoginShared::new(Arc::new(accounts()), tls, RsaKeySource::generated()));
         let settings = Arc::new(ClientLoginSettings {
             server_version: "8.0.99-pointsman".into(),
             capabilities: Capabilities::from_bits_retain(0xffff_ffff)

@@ -72,3 +72,24 @@ async fn client_certificates_are_checked() {
     let stranger = Identity { certificate: files.other_ca.clone(), key: files.other_ca_key.clone() };
     assert!(!shake(&server, &with(&stranger)).await);
 }
+
+#[tokio::test]
+async fn an_end_without_goodbye_is_an_end() {
+    let files = certificates();
+    let identity = Identity { certificate: files.named.clone(), key: files.key.clone() };
+    let server = ServerTls::load(ServerTlsFiles { identity, client_ca: None }).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (accepted, _) = listener.accept().await.unwrap();
+    let tls = client(TlsMode::Required, &files.ca);
+    let (theirs, ours) = tokio::join!(server.accept(Socket::Tcp(accepted)), tls.connect(Socket::Tcp(tcp), "localhost"));
+    let (mut theirs, mut ours) = (theirs.unwrap(), ours.unwrap());
+    let mut buf = [0; 100];
+    // Session tickets left unread would make the kernel send a reset.
+    theirs.write_all(b"x").await.unwrap();
+    assert_eq!(ours.read(&mut buf).await.unwrap(), 1);
+    ours.write_all(b"last words").await.unwrap();
+    drop(ours);
+    assert_eq!(theirs.read(&mut buf).await.unwrap(), 10);
+    assert_eq!(theirs.read(&mut buf).await.unwrap(), 0);
+}

@@ -49,6 +49,14 @@ pub fn compare(direct: &[Outcome], proxied: &[Outcome]) -> Vec<Difference> {
     direct.iter().zip(proxied).filter_map(|(left, right)| compare_step(left, right)).collect()
 }
 
+/// One line on what a step gave, for people who write the corpus.
+#[must_use]
+pub fn summary(outcome: &Outcome) -> String {
+    let last = flatten(outcome).into_iter().rfind(|(name, _)| !name.contains("ok.") && !name.contains("eof."));
+    let last = last.map(|(name, value)| format!("{name} {}", shorten(&value))).unwrap_or_default();
+    format!("{}:{} {} => {last}", outcome.script, outcome.step.line, shorten(&describe(&outcome.step.action)))
+}
+
 fn compare_step(left: &Outcome, right: &Outcome) -> Option<Difference> {
     if left.replies == right.replies {
         return None;

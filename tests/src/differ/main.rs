@@ -1,14 +1,15 @@
 //! `differ`: runs the corpus at two addresses and prints where the second answers differently.
 //!
-//! `differ DIRECT_PORT PROXY_PORT [--host H] [--user U] [--password P] [--admin U:P] [--profile NAME] [FILE.sql ...]`
+//! `differ DIRECT_PORT PROXY_PORT [--host H] [--user U] [--password P] [--admin U:P] [--profile NAME]
+//! [--show] [FILE.sql ...]`
 //! Exit code 1 if anything differs.
 
 use std::env;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use pointsman_tests::differ::{Baseline, Connection, Profile, Runner, Script, ServerKind, Target, compare};
+use pointsman_tests::differ::{Campaign, Outcome, Profile, Script, Target, campaign, summary};
 
 struct Arguments {
     direct: Target,
@@ -16,6 +17,8 @@ struct Arguments {
     admin: Target,
     profiles: Vec<Profile>,
     files: Vec<PathBuf>,
+    /// Print what every step gave in the first run.
+    show: bool,
 }
 
 fn main() -> ExitCode {
@@ -35,7 +38,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut ports = Vec::new();
     let (mut host, mut user, mut password, mut admin) =
         ("127.0.0.1".to_owned(), "root".to_owned(), String::new(), None);
-    let (mut profiles, mut files) = (Vec::new(), Vec::new());
+    let (mut profiles, mut files, mut show) = (Vec::new(), Vec::new(), false);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
@@ -43,6 +46,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--user" => user = value()?,
             "--password" => password = value()?,
             "--admin" => admin = Some(value()?),
+            "--show" => show = true,
             "--profile" => {
                 let name = value()?;
                 profiles.push(Profile::named(&name).ok_or(format!("no profile {name}"))?);
@@ -60,40 +64,34 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     if profiles.is_empty() {
         profiles.extend(Profile::ALL);
     }
-    Ok(Arguments { proxy: target.at(proxy), direct: target, admin, profiles, files })
+    Ok(Arguments { proxy: target.at(proxy), direct: target, admin, profiles, files, show })
 }
 
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<usize, String> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let scripts = if arguments.files.is_empty() {
-        Script::read_directory(&corpus)
+        campaign::corpus()
     } else {
         arguments.files.iter().map(|path| Script::read(path)).collect()
     };
     let scripts = scripts.map_err(|error| error.to_string())?;
-    let data = corpus.join("data");
-    let fail = |error: pointsman_tests::differ::WireError| error.to_string();
-    let probe = Connection::open(&arguments.direct, &Profile::MYSQLND_TEXT).map_err(fail)?;
-    let kind = ServerKind::of_version(&probe.login.server_version);
-    let direct = Baseline::capture(&arguments.admin).map_err(fail)?;
+    let admins = vec![arguments.admin.clone(), arguments.admin.at(arguments.proxy.port)];
+    let campaign =
+        Campaign { direct: arguments.direct.clone(), proxy: arguments.proxy.clone(), admins, settle: &|| () };
     let mut total = 0;
     for profile in &arguments.profiles {
-        let (mut statements, mut differing) = (0, 0);
-        for script in scripts.iter().filter(|script| script.runs_on(kind)) {
-            let go = |target: &Target| Runner::new(target, *profile, kind, data.clone(), &|| ()).run(script);
-            let first = go(&arguments.direct);
-            direct.restore(&arguments.admin).map_err(fail)?;
-            let second = go(&arguments.proxy);
-            direct.restore(&arguments.admin.at(arguments.proxy.port)).map_err(fail)?;
-            direct.restore(&arguments.admin).map_err(fail)?;
-            statements += first.len();
-            for difference in compare(&first, &second) {
-                differing += 1;
-                writeln!(out, "{difference}").map_err(|error| error.to_string())?;
+        let mut seen = String::new();
+        let mut watch = |outcome: &Outcome| {
+            if arguments.show {
+                seen.push_str(&summary(outcome));
+                seen.push('\n');
             }
-        }
-        writeln!(out, "{}: {statements} steps, {differing} differ", profile.name).map_err(|error| error.to_string())?;
-        total += differing;
+        };
+        let report = campaign.run(*profile, &scripts, &mut watch).map_err(|error| error.to_string())?;
+        let differences: String = report.differences.iter().map(|difference| format!("{difference}\n")).collect();
+        let count = report.differences.len();
+        writeln!(out, "{seen}{differences}{}: {} steps, {count} differ", profile.name, report.steps)
+            .map_err(|error| error.to_string())?;
+        total += count;
     }
     Ok(total)
 }

@@ -4,13 +4,15 @@
 //! (status flags, packet numbers, column flags), and the proxy's own decoders would share its mistakes.
 //!
 //! Reading order: [`corpus`] (what is run), [`profile`] (as which client), [`runner`] (running it),
-//! [`reply`] (what came back), [`compare`] (where two runs differ), [`baseline`] (putting a server back).
+//! [`reply`] (what came back), [`compare`] (where two runs differ), [`baseline`] (putting a server back),
+//! [`campaign`] (all of it).
 //!
 //! Sources: MySQL source documentation, "Client/Server Protocol"; MariaDB knowledge base, the same title.
 
 pub mod auth;
 pub mod baseline;
 pub mod bytes;
+pub mod campaign;
 pub mod compare;
 pub mod connection;
 pub mod corpus;
@@ -24,7 +26,8 @@ pub mod runner;
 pub mod target;
 
 pub use baseline::Baseline;
-pub use compare::{Difference, compare};
+pub use campaign::{Campaign, Report};
+pub use compare::{Difference, compare, summary};
 pub use connection::Connection;
 pub use corpus::{Script, ServerKind};
 pub use error::WireError;

@@ -49,7 +49,7 @@ pub struct OkPacket {
     pub status: u16,
     pub warnings: u16,
     pub info: String,
-    /// Session trackers: type and data, in the server's order.
+    /// Session trackers: type and data, sorted.
     pub trackers: Vec<(u64, String)>,
 }
 
@@ -106,6 +106,8 @@ fn read_trackers(bytes: &[u8]) -> Result<Vec<(u64, String)>, WireError> {
         let kind = reader.lenenc("tracker type")?;
         trackers.push((kind, reader.text("tracker data")?));
     }
+    // Servers send variables in the order of a hash table, which differs from one process to the next.
+    trackers.sort();
     Ok(trackers)
 }
 

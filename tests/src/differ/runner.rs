@@ -29,7 +29,7 @@ pub struct Outcome {
 
 /// Called before the script goes on with another connection: with replicas behind the proxy, what one session
 /// wrote must have arrived before another may be expected to read it.
-pub type Settle = dyn Fn();
+pub type Settle<'a> = dyn Fn() + 'a;
 
 pub struct Runner<'a> {
     target: &'a Target,
@@ -37,7 +37,7 @@ pub struct Runner<'a> {
     kind: ServerKind,
     /// Where LOAD DATA LOCAL finds its files.
     files: PathBuf,
-    settle: &'a Settle,
+    settle: &'a Settle<'a>,
     connections: HashMap<String, Connection>,
     current: String,
 }
@@ -45,7 +45,7 @@ pub struct Runner<'a> {
 const FIRST_CONNECTION: &str = "1";
 
 impl<'a> Runner<'a> {
-    pub fn new(target: &'a Target, profile: Profile, kind: ServerKind, files: PathBuf, settle: &'a Settle) -> Self {
+    pub fn new(target: &'a Target, profile: Profile, kind: ServerKind, files: PathBuf, settle: &'a Settle<'a>) -> Self {
         let current = FIRST_CONNECTION.to_owned();
         Self { target, profile, kind, files, settle, connections: HashMap::new(), current }
     }

@@ -39,19 +39,20 @@ async fn read_some(stream: &mut Stream, len: usize) -> Vec<u8> {
     all
 }
 
-fn packet(len: usize) -> Vec<u8> {
+fn packet(number: u8, len: usize) -> Vec<u8> {
     let mut wire = vec![];
-    put_packet(&mut wire, 0, &vec![b'q'; len]);
+    put_packet(&mut wire, number, &vec![b'q'; len]);
     wire
 }
 
 async fn crosses(mut a: Stream, mut b: Stream) {
     for len in [0, 1, 60, 5000, 300_000] {
-        let (head, body) = (packet(len), packet(len / 2));
+        let (head, body) = (packet(0, len), packet(0, len / 2));
         let expected = [&head[..], &body].concat();
         let (sent, got) = tokio::join!(a.write_all_two(&head, &body), read_some(&mut b, expected.len()));
         sent.unwrap();
         assert_eq!(got, expected);
+        let expected = [packet(1, len), packet(2, len)].concat();
         let (sent, got) = tokio::join!(b.write_all(&expected), read_some(&mut a, expected.len()));
         sent.unwrap();
         assert_eq!(got, expected);
