@@ -65,6 +65,15 @@ if [ -r "$drivers" ]; then
         dpkg -s "$package" >/dev/null 2>&1 || lacking="$lacking $package"
     done
     if [ -n "$lacking" ]; then
+        [ -n "$(ls /var/lib/apt/lists 2>/dev/null | grep Packages)" ] || as_root apt-get update -q || true
+        # Releases differ in what they have, and one unknown name would stop apt for all.
+        known=""
+        for package in $lacking; do
+            ! apt-cache show "$package" >/dev/null 2>&1 || known="$known $package"
+        done
+        lacking=$known
+    fi
+    if [ -n "$lacking" ]; then
         echo "installing for driver tests:$lacking"
         # shellcheck disable=SC2086 # a list of package names
         install_packages $lacking || echo "not installed; the tests of these drivers will be skipped"

@@ -13,7 +13,7 @@ use crate::client::{Client, Login};
 use crate::error::{Lab, LabError};
 use crate::group::Group;
 use crate::http::{self, Answer};
-use crate::keeper::Keeper;
+use crate::keeper::{self, Directory, Keeper};
 use crate::template::{APP, POINTSMAN, SCHEMA};
 use crate::{places, ports, template, waiting};
 
@@ -134,25 +134,25 @@ impl ProxyPlan {
     }
 
     pub fn start(&self) -> Lab<Proxy> {
+        let program = binary()?;
         let dir = places::fresh_dir("proxy")?;
-        let proxy = self.launch(&dir).inspect_err(|_| {
-            let _nothing_runs_in_it = fs::remove_dir_all(&dir);
-        })?;
+        let mut guard = keeper::guard(&dir)?;
+        let proxy = self.launch(&program, &dir)?;
+        guard.put_away(Directory::Keep);
         proxy.wait_until_ready(self.ready)?;
         Ok(proxy)
     }
 
-    fn launch(&self, dir: &Path) -> Lab<Proxy> {
+    fn launch(&self, program: &Path, dir: &Path) -> Lab<Proxy> {
         let port = self.mysql_port.map_or_else(ports::free, ports::free_or);
         let (admin_port, http_port) = (ports::free(), ports::free());
         let config = dir.join("pointsman.toml");
         fs::write(&config, self.toml(port, admin_port, http_port, dir)).map_err(LabError::file(&config))?;
-        let program = binary()?;
         if self.init {
-            template::run(Command::new(&program).args(["init", "--config"]).arg(&config))?;
+            template::run(Command::new(program).args(["init", "--config"]).arg(&config))?;
         }
         let log = dir.join("proxy.log");
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(["serve", "--config"]).arg(&config).current_dir(dir).env("RUST_BACKTRACE", "1");
         let keeper = Keeper::start("pointsman", &command, &log, Some(dir))?;
         Ok(Proxy { port, admin_port, http_port, dir: dir.to_path_buf(), log, keeper })
