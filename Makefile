@@ -33,6 +33,8 @@ it: ## integration tests only; T=name runs those whose name contains it
 
 demo: ## real servers, Pointsman and a PHP site; prints where each statement went (DEMO_ONCE=1: then exits)
 	@scripts/install-deps.sh
+	@echo "building Pointsman"
+	@cargo build --quiet -p pointsman-proxy --bin pointsman
 	@cargo run --quiet -p pointsman-tests --bin demo
 
 conformance: ## MariaDB's own tests, directly and through Pointsman (all of them: takes long)

@@ -62,8 +62,18 @@ if [ -r "$drivers" ]; then
     wanted=$(sed -n 's/^apt[[:space:]:]*//p' "$drivers" | tr '\n' ' ')
     lacking=""
     for package in $wanted; do
-        dpkg -s "$package" >/dev/null 2>&1 || lacking="$lacking $package"
+        # npm comes with other makers' nodejs, which conflicts with Debian's npm.
+        dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || lacking="$lacking $package"
     done
+    if [ -n "$lacking" ]; then
+        [ -n "$(ls /var/lib/apt/lists 2>/dev/null | grep Packages)" ] || as_root apt-get update -q || true
+        # Releases differ in what they have, and one unknown name would stop apt for all.
+        known=""
+        for package in $lacking; do
+            ! apt-cache show "$package" >/dev/null 2>&1 || known="$known $package"
+        done
+        lacking=$known
+    fi
     if [ -n "$lacking" ]; then
         echo "installing for driver tests:$lacking"
         # shellcheck disable=SC2086 # a list of package names

@@ -30,6 +30,8 @@ stage() {
         ;;
     it)
         say "build of the program under test" && cargo build -p pointsman-proxy --bin pointsman --quiet || return 1
+        # What was just built; the tests would otherwise each time ask cargo whether it is current.
+        [ -n "${POINTSMAN_BIN:-}" ] || export POINTSMAN_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/pointsman"
         shift
         say "integration tests: real servers, $threads at a time" &&
             counted cargo test -p pointsman-tests --no-fail-fast -- --test-threads="$threads" "$@"

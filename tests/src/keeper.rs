@@ -123,6 +123,12 @@ impl Drop for Keeper {
     }
 }
 
+/// Watches over a directory in which nothing runs yet: it is removed when the guard is dropped, or when we are killed.
+/// Once a process's own keeper has the directory, put the guard away with [`Directory::Keep`].
+pub fn guard(dir: &Path) -> Lab<Keeper> {
+    Keeper::start("sleep", Command::new("sleep").arg("infinity"), Path::new("/dev/null"), Some(dir))
+}
+
 fn read_pid(shell: &mut Child) -> Option<Pid> {
     let mut line = String::new();
     BufReader::new(shell.stdout.take()?).read_line(&mut line).ok()?;

@@ -13,7 +13,7 @@ use crate::client::{Client, Login};
 use crate::error::{Lab, LabError};
 use crate::group::Group;
 use crate::http::{self, Answer};
-use crate::keeper::Keeper;
+use crate::keeper::{self, Directory, Keeper};
 use crate::template::{APP, POINTSMAN, SCHEMA};
 use crate::{places, ports, template, waiting};
 
@@ -134,25 +134,25 @@ impl ProxyPlan {
     }
 
     pub fn start(&self) -> Lab<Proxy> {
+        let program = binary()?;
         let dir = places::fresh_dir("proxy")?;
-        let proxy = self.launch(&dir).inspect_err(|_| {
-            let _nothing_runs_in_it = fs::remove_dir_all(&dir);
-        })?;
+        let mut guard = keeper::guard(&dir)?;
+        let proxy = self.launch(&program, &dir)?;
+        guard.put_away(Directory::Keep);
         proxy.wait_until_ready(self.ready)?;
         Ok(proxy)
     }
 
-    fn launch(&self, dir: &Path) -> Lab<Proxy> {
+    fn launch(&self, program: &Path, dir: &Path) -> Lab<Proxy> {
         let port = self.mysql_port.map_or_else(ports::free, ports::free_or);
         let (admin_port, http_port) = (ports::free(), ports::free());
         let config = dir.join("pointsman.toml");
         fs::write(&config, self.toml(port, admin_port, http_port, dir)).map_err(LabError::file(&config))?;
-        let program = binary()?;
         if self.init {
-            template::run(Command::new(&program).args(["init", "--config"]).arg(&config))?;
+            template::run(Command::new(program).args(["init", "--config"]).arg(&config))?;
         }
         let log = dir.join("proxy.log");
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(["serve", "--config"]).arg(&config).current_dir(dir).env("RUST_BACKTRACE", "1");
         let keeper = Keeper::start("pointsman", &command, &log, Some(dir))?;
         Ok(Proxy { port, admin_port, http_port, dir: dir.to_path_buf(), log, keeper })
@@ -288,10 +288,21 @@ pub fn binary() -> Lab<PathBuf> {
     built.as_ref().cloned().map_err(failed)
 }
 
+/// Builds the program, which takes no time when it is built already.
 fn build() -> Lab<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "-p", "pointsman-proxy", "--bin", "pointsman"]);
+    // cargo tells a test of its package by the environment. Build scripts look at these (ring's does), so with them all
+    // would be built anew, and again without them.
+    for (name, _) in env::vars_os() {
+        let is_of_this_package = name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|start| name.starts_with(start))
+        });
+        if is_of_this_package {
+            command.env_remove(name);
+        }
+    }
     template::run(command.current_dir(places::repository()))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| places::repository().join("target"), PathBuf::from);
     Ok(target.join("debug/pointsman"))
