@@ -1,4 +1,5 @@
 //! The integration tests: one program, real servers, the real proxy.
 
 mod differential;
+mod drivers;
 mod lab;
