@@ -104,17 +104,28 @@ DESCRIBE t;
 DESC t a;
 DESCRIBE t 'b%';
 EXPLAIN t;
+-- mask status
 SHOW COLUMNS FROM t;
+-- mask status
 SHOW FULL COLUMNS FROM t LIKE 'a';
+-- mask status
 SHOW INDEX FROM t;
 SHOW CREATE TABLE t;
 SHOW CREATE DATABASE d_select;
+-- mask status
 SHOW TABLES;
+-- mask status
 SHOW FULL TABLES;
+-- mask status
 SHOW TABLES LIKE 'u%';
+-- mask status
 SHOW TABLES FROM d_select WHERE Tables_in_d_select = 't';
+-- mask status
 SHOW OPEN TABLES FROM d_select_not_there;
+-- mask status
 SHOW TABLE STATUS LIKE 'none';
+-- mask status
 SHOW DATABASES LIKE 'd\_select';
+-- mask status
 SHOW SCHEMAS LIKE 'd_sel%';
 DROP DATABASE d_select;

@@ -127,6 +127,7 @@ SELECT USER() IS NOT NULL, CURRENT_USER() = CURRENT_USER, DATABASE(), SCHEMA(), 
 -- mask rows
 SELECT CONNECTION_ID();
 SELECT CONNECTION_ID() = CONNECTION_ID(), CONNECTION_ID() = @@pseudo_thread_id;
+-- mask status
 SELECT CONNECTION_ID() IN (SELECT id FROM information_schema.processlist);
 SET @big = REPEAT('x', 100000);
 SELECT LENGTH(@big), MD5(@big);

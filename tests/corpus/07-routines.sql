@@ -154,15 +154,17 @@ CREATE TRIGGER bi BEFORE INSERT ON t FOR EACH ROW SET @x = 1//
 DROP TRIGGER nope//
 DROP TRIGGER IF EXISTS nope//
 -- delimiter ;
+-- mask status
 SHOW TRIGGERS LIKE 'nothing';
--- mask rows
+-- mask rows,status
 SHOW TRIGGERS;
 -- mask rows
 SHOW CREATE TRIGGER bi;
 SHOW CREATE PROCEDURE p0;
 SHOW CREATE FUNCTION f1;
--- mask rows
+-- mask rows,status
 SHOW PROCEDURE STATUS LIKE 'p0';
+-- mask status
 SHOW FUNCTION STATUS LIKE 'nothing';
 -- mask rows
 SHOW PROCEDURE CODE p0;
@@ -174,13 +176,14 @@ DROP PROCEDURE IF EXISTS nope;
 SHOW WARNINGS;
 DROP FUNCTION f1;
 DROP FUNCTION IF EXISTS f1;
+-- mask status
 SELECT routine_name, routine_type FROM information_schema.routines WHERE routine_schema='d_sp' ORDER BY 1;
 CREATE EVENT ev ON SCHEDULE AT '2037-01-01 00:00:00' DO DELETE FROM d_sp.log;
 CREATE EVENT IF NOT EXISTS ev ON SCHEDULE EVERY 1 DAY DO SELECT 1;
 SHOW WARNINGS;
 ALTER EVENT ev DISABLE;
 ALTER EVENT ev RENAME TO ev2;
--- mask rows
+-- mask rows,status
 SHOW EVENTS;
 SHOW CREATE EVENT ev2;
 DROP EVENT ev2;

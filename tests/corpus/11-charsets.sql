@@ -2,8 +2,10 @@
 CREATE DATABASE d_cs DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 USE d_cs;
 -- sorted
+-- mask status
 SHOW CHARACTER SET;
 -- sorted
+-- mask status
 SHOW COLLATION LIKE 'latin1%';
 SHOW VARIABLES LIKE 'character\_set\_c%';
 SHOW VARIABLES LIKE 'collation%';
@@ -323,9 +325,11 @@ INSERT INTO `täble` VALUES (1);
 SELECT `cölumn` FROM `täble`;
 SHOW CREATE TABLE `täble`;
 SET NAMES latin1;
+-- mask status
 SHOW TABLES LIKE 't%ble';
 SELECT * FROM d_cs.t_latin1 ORDER BY v;
 SET NAMES utf8mb4;
+-- mask status
 SHOW FULL COLUMNS FROM `täble`;
 ALTER TABLE t_latin1 CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 SHOW CREATE TABLE t_latin1;

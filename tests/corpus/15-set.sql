@@ -138,6 +138,7 @@ SHOW VARIABLES LIKE 'wait_timeout';
 SHOW SESSION VARIABLES LIKE 'auto_increment%';
 SHOW GLOBAL VARIABLES LIKE 'wait_timeout';
 SHOW LOCAL VARIABLES WHERE Variable_name = 'autocommit';
+-- mask status
 SELECT VARIABLE_NAME FROM information_schema.session_variables WHERE VARIABLE_NAME='WAIT_TIMEOUT';
 -- the head and the tail of a dump
 /*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;

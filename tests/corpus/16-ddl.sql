@@ -9,6 +9,7 @@ ALTER SCHEMA d_ddl2 COLLATE utf8mb4_bin;
 USE d_ddl2;
 DROP SCHEMA d_ddl2;
 SELECT DATABASE();
+-- mask status
 SHOW TABLES;
 USE d_ddl;
 DROP DATABASE nope;
@@ -68,6 +69,7 @@ CREATE INDEX inx ON all_opts (nope);
 DROP INDEX in1 ON all_opts;
 DROP INDEX in1 ON all_opts;
 -- sorted
+-- mask status
 SHOW INDEXES FROM all_opts;
 RENAME TABLE all_opts TO renamed;
 RENAME TABLE renamed TO a1, t TO a2;
@@ -101,6 +103,7 @@ ALTER TABLE p REORGANIZE PARTITION px INTO (PARTITION p2 VALUES LESS THAN (30), 
 ALTER TABLE p ANALYZE PARTITION p2;
 ALTER TABLE p CHECK PARTITION ALL;
 ALTER TABLE p REBUILD PARTITION p2;
+-- mask status
 SELECT partition_name FROM information_schema.partitions WHERE table_schema='d_ddl' AND table_name='p' ORDER BY 1;
 SHOW CREATE TABLE p;
 ALTER TABLE p REMOVE PARTITIONING;
@@ -141,6 +144,7 @@ SELECT * FROM dep;
 SHOW CREATE TABLE dep;
 SHOW WARNINGS;
 CHECK TABLE dep;
+-- mask status
 SELECT table_name, is_updatable FROM information_schema.views WHERE table_schema='d_ddl' AND table_name <> 'dep' ORDER BY 1;
 DROP VIEW v, vt, nope;
 DROP VIEW IF EXISTS v, vt, vm, dep, nope;

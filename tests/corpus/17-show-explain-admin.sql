@@ -96,18 +96,29 @@ SHOW GRANTS FOR nosuch;
 SHOW GRANTS;
 SHOW CREATE USER nosuch;
 SHOW NOSUCH;
+-- mask status
 SHOW COLLATION WHERE Charset='utf8mb4' AND Collation LIKE '%unicode_ci';
+-- mask status
 SHOW CHARSET LIKE 'utf8%';
+-- mask status
 SHOW PROCEDURE STATUS WHERE Db='d_adm';
+-- mask status
 SHOW EVENTS FROM d_adm;
+-- mask status
 SHOW TRIGGERS FROM d_adm;
+-- mask status
 SHOW KEYS FROM t;
+-- mask status
 SHOW INDEX FROM nope;
+-- mask status
 SHOW COLUMNS FROM nope;
+-- mask status
 SHOW FIELDS FROM t IN d_adm;
 SHOW CREATE TABLE nope;
 SHOW CREATE VIEW t;
+-- mask status
 SHOW TABLES FROM nosuchdb;
+-- mask status
 SHOW DATABASES LIKE 'd_ad%';
 SHOW SESSION STATUS LIKE 'nosuch';
 SHOW STATUS WHERE Variable_name = 'Ssl_cipher';
@@ -123,7 +134,7 @@ SHOW GLOBAL STATUS LIKE 'Uptime';
 -- mask rows,count
 SHOW GLOBAL STATUS LIKE 'Threads%';
 SHOW STATUS LIKE 'Last_query_cost_x';
--- mask rows
+-- mask rows,status
 SELECT variable_value FROM information_schema.global_status WHERE variable_name='UPTIME';
 SET profiling = 1;
 SELECT 1 + 1;
@@ -134,6 +145,7 @@ SHOW PROFILES;
 SHOW PROFILE;
 -- mask rows,count
 SHOW PROFILE CPU, BLOCK IO FOR QUERY 1;
+-- mask status
 SELECT query_id FROM information_schema.profiling GROUP BY query_id ORDER BY 1;
 SET profiling = 0;
 FLUSH TABLES;
@@ -156,27 +168,44 @@ KILL 99999999;
 -- mask message
 KILL QUERY 99999999;
 KILL 'x';
+-- mask status
 SELECT table_name, engine, table_rows IS NOT NULL FROM information_schema.tables WHERE table_schema='d_adm' ORDER BY 1;
+-- mask status
 SELECT column_name, data_type, column_key FROM information_schema.columns WHERE table_schema='d_adm' ORDER BY table_name, ordinal_position;
+-- mask status
 SELECT index_name, column_name FROM information_schema.statistics WHERE table_schema='d_adm' ORDER BY 1, 2;
+-- mask status
 SELECT constraint_name, table_name FROM information_schema.table_constraints WHERE table_schema='d_adm' ORDER BY 2, 1;
+-- mask status
 SELECT * FROM information_schema.key_column_usage WHERE table_schema='d_adm' ORDER BY table_name;
+-- mask status
 SELECT COUNT(*) > 50 FROM information_schema.collations;
+-- mask status
 SELECT * FROM information_schema.schemata WHERE schema_name='d_adm';
+-- mask status
 SELECT * FROM information_schema.nosuch;
+-- mask status
 SELECT engine, support FROM information_schema.engines WHERE engine='InnoDB';
+-- mask status
 SELECT COUNT(*) FROM information_schema.events WHERE event_schema='d_adm';
+-- mask status
 SELECT COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema='d_adm';
+-- mask status
 SELECT USER = USER FROM information_schema.processlist WHERE id = CONNECTION_ID();
 SELECT COUNT(*) >= 0 FROM performance_schema.threads;
 SELECT user IS NOT NULL FROM mysql.user WHERE user='root' LIMIT 1;
+-- mask message
 INSTALL PLUGIN nosuch SONAME 'nosuch.so';
 UNINSTALL PLUGIN nosuch;
+-- mask message
 INSTALL SONAME 'nosuch';
+-- mask message
 CREATE FUNCTION udf RETURNS STRING SONAME 'nosuch.so';
 -- only mysql
+-- mask message
 INSTALL COMPONENT 'file://nosuch';
 -- only mysql
+-- mask message
 UNINSTALL COMPONENT 'file://nosuch';
 CREATE SERVER s1 FOREIGN DATA WRAPPER mysql OPTIONS (HOST '10.0.0.1', DATABASE 'x', USER 'u', PORT 3306);
 ALTER SERVER s1 OPTIONS (USER 'v');

@@ -78,6 +78,7 @@ LOCK INSTANCE FOR BACKUP;
 UNLOCK INSTANCE;
 CREATE TABLE enc (a INT) ENCRYPTION='Y';
 HELP 'nosuchtopic';
+-- mask status
 SHOW COLLATION LIKE 'utf8mb4_0900_a%';
 SET NAMES utf8mb4 COLLATE utf8mb4_0900_as_cs;
 SELECT 'a' = 'A', 'é' = 'e';

@@ -19,7 +19,9 @@ SELECT EXISTS(SELECT * FROM `users` WHERE `id` = ?) AS `exists`;
 SELECT COUNT(*) AS aggregate FROM `users`;
 -- params 'Anna', 1
 UPDATE `users` SET `name` = ? WHERE `id` = ?;
+-- mask status
 SELECT * FROM information_schema.tables WHERE table_schema = 'd_app' AND table_name = 'migrations' AND table_type = 'BASE TABLE';
+-- mask status
 SELECT column_name AS `column_name` FROM information_schema.columns WHERE table_schema = 'd_app' AND table_name = 'users' ORDER BY ordinal_position;
 -- WordPress
 SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION';
@@ -30,7 +32,9 @@ INSERT INTO `wp_options` (`option_name`, `option_value`, `autoload`) VALUES ('si
 SELECT option_name, option_value FROM wp_options WHERE autoload = 'yes';
 SELECT option_value FROM wp_options WHERE option_name = 'siteurl' LIMIT 1;
 DESCRIBE wp_options;
+-- mask status
 SHOW FULL COLUMNS FROM `wp_options`;
+-- mask status
 SHOW TABLES LIKE 'wp\_options';
 SELECT SQL_CALC_FOUND_ROWS option_id FROM wp_options ORDER BY option_name DESC LIMIT 0, 10;
 SELECT FOUND_ROWS();
@@ -51,6 +55,7 @@ SELECT RELEASE_LOCK('app.lock');
 SET @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), ',NO_AUTO_VALUE_ON_ZERO'), @@SESSION.sql_auto_is_null = 0, @@SESSION.wait_timeout = 2147483;
 SHOW VARIABLES WHERE Variable_name = 'wait_timeout';
 SELECT @@sql_mode LIKE '%STRICT_ALL_TABLES%', @@wait_timeout;
+-- mask status
 SHOW KEYS FROM `users`;
 BEGIN;
 SAVEPOINT active_record_1;

@@ -3,6 +3,8 @@
 mod command_line;
 mod differential;
 mod failures;
+mod applications;
+mod drivers;
 mod lab;
 mod limits;
 mod login;

@@ -14,7 +14,7 @@ function connect(int $flags = 0, array $options = []): mysqli
 
 $c = connect();
 $c->query('DROP TABLE IF EXISTS drv_mysqli');
-$c->query('CREATE TABLE drv_mysqli (id INT AUTO_INCREMENT PRIMARY KEY, a INT, s VARCHAR(50), d DOUBLE, b BLOB) DEFAULT CHARSET utf8mb4');
+$c->query('CREATE TABLE drv_mysqli (id INT AUTO_INCREMENT PRIMARY KEY, a INT, s VARCHAR(50), d DOUBLE, b LONGBLOB) DEFAULT CHARSET utf8mb4');
 
 feature('connect and server facts', function () use ($c) {
     same(true, $c->server_version >= 50500);

@@ -140,6 +140,7 @@ fn masked((name, value): Field, mask: Mask) -> Field {
         "err.message" => mask.message,
         "ok.info" => mask.info,
         "ok.trackers" => mask.trackers,
+        "ok.status" | "eof.status" => mask.status,
         "column.length" => mask.length,
         "statistics" => true,
         _ => false,

@@ -6,7 +6,7 @@
 //!
 //! Directives for the whole file, before its first statement: `-- server mariadb` or `-- server mysql`.
 //! For the next statement or action only: `-- only mariadb|mysql`, `-- sorted` (rows in any order), `-- text`
-//! (never prepared), `-- params 1, 'a', NULL`, `-- mask rows,count,message,info,length,trackers`.
+//! (never prepared), `-- params 1, 'a', NULL`, `-- mask rows,count,message,info,length,trackers,status`.
 //! Until changed: `-- delimiter //`. Actions, each compared like a statement: `-- connection NAME`,
 //! `-- disconnect NAME`, `-- reset`, `-- change_user SCHEMA`, `-- init_db SCHEMA`, `-- ping`, `-- statistics`,
 //! `-- field_list TABLE`, `-- multi_statements on|off`, `-- command HEX`.
@@ -48,6 +48,8 @@ pub struct Mask {
     pub info: bool,
     pub length: bool,
     pub trackers: bool,
+    /// Status flags: those on indexes used depend on statistics where the server reads its own tables.
+    pub status: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -242,6 +244,7 @@ fn parse_mask(list: &str) -> Option<Mask> {
             "info" => mask.info = true,
             "length" => mask.length = true,
             "trackers" => mask.trackers = true,
+            "status" => mask.status = true,
             _ => return None,
         }
     }
