@@ -90,6 +90,11 @@ fn load(path: &std::path::Path) -> Result<Config, String> {
 fn logging(format: LogFormat, level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // The parser traces statements with their literals, which must not be logged at any level.
+    let filter = match "sqlparser=off".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let colours = std::io::stderr().is_terminal();
     let installed = match format {

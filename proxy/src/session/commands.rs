@@ -14,6 +14,9 @@ use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
 use std::rc::Rc;
 
+/// Failed COM_CHANGE_USERs of one connection, after which servers refuse the command (MDEV-3915).
+const FAILED_CHANGES: u8 = 3;
+
 impl Session {
     pub(super) async fn other_command(&mut self, command: Command, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         match command {
@@ -159,6 +162,9 @@ impl Session {
     }
 
     async fn change_user(&mut self, body: &[u8], sequence: u8) -> Step {
+        if self.failed_changes >= FAILED_CHANGES {
+            return self.answer_error(sequence, &ClientError::unknown_command()).await;
+        }
         let context = ChangeUserContext { capabilities: self.client.capabilities, peer: self.peer, salt: self.salt };
         let shared = self.core.shared.clone();
         let settings = self.core.login_settings();
@@ -166,7 +172,12 @@ impl Session {
         let changed = match changed {
             Ok(changed) => changed,
             Err(LoginEnd::Io(e)) => return Err(e),
-            // The client has been told; as at a server, the connection ends.
+            // The client has been told. As at a server, the session goes on as it was but for its state.
+            Err(LoginEnd::Refused(_)) => {
+                self.failed_changes += 1;
+                self.forget_session(self.state.wanted.charset).await;
+                return Ok(Next::Command);
+            }
             Err(_) => return Ok(Next::Close),
         };
         self.forget_session(changed.charset.unwrap_or(self.state.wanted.charset)).await;

@@ -5,7 +5,7 @@ use super::{Session, Step};
 use crate::backend::conn::BackendConn;
 use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
-use pointsman_planner::Access;
+use pointsman_planner::{Access, Effect};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::command::put_query;
 use pointsman_protocol::frame::{begin_packet, end_packet};
@@ -57,10 +57,11 @@ impl Session {
         Ok(super::Next::Command)
     }
 
-    /// The client has gone in the middle of a statement: a read is stopped on its server, a write goes to its end
-    /// as it would directly.
+    /// The client has gone in the middle of a statement: a read, or a wait for a lock, is stopped on its
+    /// server, a write goes to its end as it would directly.
     pub(super) async fn client_gone(&mut self, mut conn: Box<BackendConn>, request: &Request<'_>) {
-        if request.analysis.access() <= Access::Read {
+        let waits = request.analysis.effects().any(|e| matches!(e, Effect::GetLock { .. }));
+        if request.analysis.access() <= Access::Read || waits {
             self.stop_server_statement(&conn).await;
         } else if tokio::time::timeout(DRAIN_LIMIT, drain(&mut conn)).await.is_err() {
             tracing::warn!(server = %conn.server.addr, "a statement whose client has gone still runs");

@@ -72,6 +72,8 @@ pub struct Session {
     statements: Option<Box<StatementTable>>,
     /// Key of the statement that is being prepared, for the connection that does it.
     preparing: Option<StatementKey>,
+    /// COM_CHANGE_USERs that were refused.
+    failed_changes: u8,
 }
 
 impl Session {
@@ -97,6 +99,7 @@ impl Session {
             freshness: lease::Freshness::default(),
             statements: None,
             preparing: None,
+            failed_changes: 0,
             core,
         }
     }

@@ -137,6 +137,7 @@ impl Pins {
                 r.handlers.remove(name);
             }
             Effect::XaEnd => r.xa = false,
+            Effect::GlobalUnlock => r.global_lock = false,
             _ => {}
         }
         self.tidy();
@@ -167,6 +168,9 @@ impl Pins {
                 self.reasons().one_shot.insert(name.clone());
             }
             Effect::XaBegin => self.reasons().xa = true,
+            // Sessions opened before a SET GLOBAL keep their values, so this one keeps its connection.
+            Effect::SetGlobalVar { .. } => self.reasons().until_reset = Some("SET GLOBAL"),
+            Effect::SequenceUsed => self.reasons().until_reset = Some("a sequence's LASTVAL"),
             Effect::SetRole => self.reasons().until_reset = Some("SET ROLE"),
             Effect::SessionBound { what } => self.reasons().until_reset = Some(what),
             Effect::Unknown => {

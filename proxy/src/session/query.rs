@@ -27,7 +27,9 @@ impl Session {
         }
         let hint = hint_of(&parsed);
         let plan = self.plan(&analysis, &hint);
-        let rewritten = self.rewrite(parsed.text, reads);
+        // What DDL stores is not this session's to fill in (a view, a routine, a column's type).
+        let stored = analysis.statements.iter().any(|s| s.kind == StatementKind::Ddl);
+        let rewritten = if stored { None } else { self.rewrite(parsed.text, reads) };
         let sent = rewritten.as_ref().map(|text| self.frame_query(text));
         let request = Request {
             wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
