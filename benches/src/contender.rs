@@ -44,8 +44,8 @@ impl Contender {
         let port = free_port()?;
         let config = dir.join("haproxy.cfg");
         let text = format!(
-            "global\n  nbthread 1\n  maxconn 20000\n\
-             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  maxconn 20000\n\
+            "global\n  nbthread 1\n  maxconn 4000\n\
+             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  maxconn 4000\n\
              listen mysql\n  bind 127.0.0.1:{port}\n  server one 127.0.0.1:{backend}\n"
         );
         fs::write(&config, text).map_err(BenchError::of(config.display().to_string()))?;
