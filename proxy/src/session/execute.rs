@@ -6,6 +6,7 @@ use super::lease::{Lease, NoLease};
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
 use super::sync::{COMPUTED, Needs};
+use super::tracking::changes_trackers;
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
 use crate::core::buffers::Buf;
@@ -61,7 +62,9 @@ impl Session {
             attempts += 1;
             let lease = match self.lease(&plan, request.reads, exclude).await {
                 Ok(lease) => lease,
-                Err(NoLease { server, .. }) if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS => {
+                Err(NoLease { server, .. })
+                    if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
+                {
                     exclude = server;
                     continue;
                 }
@@ -202,6 +205,11 @@ impl Session {
             self.shard().distrust(conn.server.id);
         }
         self.learn(&mut conn, request, &outcome);
+        if changes_trackers(request.analysis) {
+            if let Err(error) = Box::pin(self.take_over_trackers(&mut conn)).await {
+                tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
+            }
+        }
         if request.plan.writes {
             self.note_write(outcome.gtids.as_deref(), &conn.server);
         }

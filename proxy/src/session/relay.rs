@@ -9,9 +9,7 @@ use crate::core::Core;
 use crate::core::buffers::Buf;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::{HEADER_LEN, begin_packet, end_packet};
-use pointsman_protocol::reply::{
-    Change, Changes, ChangesBuilder, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof,
-};
+use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::stmt::{PrepareOk, set_statement_id};
 use std::future::poll_fn;
@@ -322,7 +320,7 @@ impl<'a> Relay<'a> {
         self.direct_to_out(buf);
         self.settle_held_eof();
         let ok = OkPacket::parse(&buf.filled()[at + HEADER_LEN..at + len], self.conn.capabilities)?;
-        let changes = client_changes(&ok);
+        let changes = self.client.tracking.filter(&ok);
         let sequence = self.reader.replace_packet();
         self.client.put_ok(&mut self.out, sequence, &OkPacket { changes: changes.as_bytes(), ..ok });
         Ok(())
@@ -345,7 +343,7 @@ impl<'a> Relay<'a> {
             self.pass_packet(buf, at, len);
             return Ok(());
         }
-        let changes = client_changes(&ok);
+        let changes = self.client.tracking.filter(&ok);
         let ok = OkPacket { changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;
         let cursor_only = ok.status.contains(Status::CURSOR_EXISTS) && self.reader.rows() == 0;
@@ -372,7 +370,8 @@ impl<'a> Relay<'a> {
         let error = ErrPacket::parse(payload)?;
         self.outcome.error = Some(error.code);
         // --secure-file-priv and others share the code; only this option makes a server read-only.
-        self.outcome.read_only = error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
+        self.outcome.read_only =
+            error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
         self.outcome.results += 1;
         self.reader.accept(Control::Err, payload, self.outcome.status)?;
         self.pass_packet(buf, at, len);
@@ -469,23 +468,6 @@ pub fn rewrite_captured(client: &ClientSide, wire: &[u8], sequence: u8, status: 
         }
     }
     out
-}
-
-/// What servers track for a client that has not said otherwise (session_track_system_variables' default).
-const CLIENT_TRACKS: &[&[u8]] =
-    &[b"autocommit", b"character_set_client", b"character_set_connection", b"character_set_results", b"time_zone"];
-
-/// The changes that the client would have been told directly.
-fn client_changes(ok: &OkPacket<'_>) -> ChangesBuilder {
-    let mut builder = ChangesBuilder::default();
-    for change in Changes::new(ok.changes) {
-        match change {
-            Change::SystemVariable { name, .. } if CLIENT_TRACKS.contains(&name) => builder.push(change),
-            Change::Schema(_) => builder.push(change),
-            _ => {}
-        }
-    }
-    builder
 }
 
 /// A column count or file name, copied out of the buffer so that the buffer can be changed.
