@@ -146,6 +146,7 @@ impl Session {
             statement_id: request.statement_id,
             status: self.reply_status(),
             intercept_read_only: request.plan.writes && !self.is_bound(),
+            may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
         let ended = relay.run(buf).await;

@@ -19,6 +19,9 @@ use std::task::Poll;
 
 /// A longer run of rows is sent from where it was read; a shorter one is copied behind rewritten packets.
 const COPY_BELOW: usize = 4 * 1024;
+/// The monitor has called the server down at this many looks in a row: a read is taken elsewhere. (One second; a
+/// server that is merely busy answers the monitor before.)
+const ABANDON_AFTER_LOOKS: u32 = 20;
 /// A client that has gone is looked for only when the server has been silent this long.
 const WATCH_CLIENT_AFTER_MS: u64 = 50;
 
@@ -81,6 +84,8 @@ pub struct RelayMode {
     pub status: Status,
     /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
     pub intercept_read_only: bool,
+    /// A read that may be taken to another server while the client has seen nothing of it.
+    pub may_abandon: bool,
 }
 
 pub struct Relay<'a> {
@@ -220,6 +225,8 @@ impl<'a> Relay<'a> {
     async fn fill(&mut self, buf: &mut Buf, need: usize) -> Result<(), RelayError> {
         buf.make_room(need);
         let cell = self.client.cell.clone();
+        let may_abandon = self.mode.may_abandon && !self.outcome.sent;
+        let mut looks_down = 0;
         cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
         let end = poll_fn(|cx| {
             cell.park(cx);
@@ -233,6 +240,10 @@ impl<'a> Relay<'a> {
                 cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
                 if self.client.stream.poll_peer_closed(cx) {
                     return Poll::Ready(FillEnd::ClientGone);
+                }
+                looks_down = if may_abandon && !self.conn.server.is_up() { looks_down + 1 } else { 0 };
+                if looks_down >= ABANDON_AFTER_LOOKS {
+                    return Poll::Ready(FillEnd::Read(Err(io::ErrorKind::TimedOut.into())));
                 }
             }
             Poll::Pending
