@@ -8,6 +8,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Lab, LabError};
 use crate::kind::Kind;
@@ -33,6 +34,9 @@ const POINTSMAN_MARIADB: &str = "REPLICA MONITOR";
 const POINTSMAN_MYSQL9: &str = "REPLICATION CLIENT";
 const POINTSMAN_HEARTBEAT: &str = "SELECT, INSERT, UPDATE, CREATE";
 
+/// Held by the thread that looks for a template and makes it.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// Where a kind of server lives: its template, and where copies of it may lie.
 pub struct Template {
     pub kind: Kind,
@@ -54,6 +58,8 @@ impl Template {
         };
         let data = shelf.join(format!("template-{}-{:016x}", kind.word(), fingerprint(kind, &root)?));
         let template = Self { kind, root, data };
+        // Tests that begin together would all make it, each for itself.
+        let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if !template.data.exists() {
             template.make(&shelf)?;
         }
