@@ -1,10 +1,10 @@
 //! The integration tests: one program, real servers, the real proxy.
 
+mod applications;
 mod command_line;
 mod differential;
-mod failures;
-mod applications;
 mod drivers;
+mod failures;
 mod lab;
 mod limits;
 mod login;

@@ -1,5 +1,6 @@
 //! The client's side of a session: whole packets in, replies out, alarms while waiting.
 
+use super::tracking::ClientTracking;
 use crate::core::Core;
 use crate::core::alarm::SessionCell;
 use crate::core::buffers::Buf;
@@ -32,6 +33,7 @@ pub struct ClientSide {
     pub stream: Stream,
     pub capabilities: Capabilities,
     pub cell: Rc<SessionCell>,
+    pub tracking: ClientTracking,
     core: Rc<Core>,
     /// Bytes received and not consumed; None while idle.
     pub buf: Option<Buf>,
@@ -40,7 +42,7 @@ pub struct ClientSide {
 impl ClientSide {
     #[must_use]
     pub fn new(stream: Stream, capabilities: Capabilities, cell: Rc<SessionCell>, core: Rc<Core>) -> Self {
-        Self { stream, capabilities, cell, core, buf: None }
+        Self { stream, capabilities, cell, tracking: ClientTracking::default(), core, buf: None }
     }
 
     /// Waits for the next command. Cancel safe: bytes already read stay in the buffer.

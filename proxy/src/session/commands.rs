@@ -4,6 +4,7 @@ use super::execute::Request;
 use super::kill::KillWhat;
 use super::results::ResultState;
 use super::stmt::StatementTable;
+use super::tracking::ClientTracking;
 use super::{Next, Session, Step};
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
@@ -157,6 +158,7 @@ impl Session {
         self.results = ResultState::default();
         self.statements = None::<Box<StatementTable>>;
         self.status = Status::AUTOCOMMIT;
+        self.client.tracking = ClientTracking::default();
         self.hold_until = u64::MAX;
         self.state.reset(&self.core.clone(), charset, self.client.capabilities);
     }

@@ -6,6 +6,7 @@ use super::lease::{Lease, NoLease};
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
 use super::sync::{COMPUTED, Needs};
+use super::tracking::changes_trackers;
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
 use crate::core::buffers::Buf;
@@ -61,7 +62,9 @@ impl Session {
             attempts += 1;
             let lease = match self.lease(&plan, request.reads, exclude).await {
                 Ok(lease) => lease,
-                Err(NoLease { server, .. }) if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS => {
+                Err(NoLease { server, .. })
+                    if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
+                {
                     exclude = server;
                     continue;
                 }
@@ -143,6 +146,7 @@ impl Session {
             statement_id: request.statement_id,
             status: self.reply_status(),
             intercept_read_only: request.plan.writes && !self.is_bound(),
+            may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
         let ended = relay.run(buf).await;
@@ -202,6 +206,11 @@ impl Session {
             self.shard().distrust(conn.server.id);
         }
         self.learn(&mut conn, request, &outcome);
+        if changes_trackers(request.analysis) {
+            if let Err(error) = Box::pin(self.take_over_trackers(&mut conn)).await {
+                tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
+            }
+        }
         if request.plan.writes {
             self.note_write(outcome.gtids.as_deref(), &conn.server);
         }

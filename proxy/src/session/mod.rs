@@ -17,6 +17,7 @@ mod settle;
 pub mod state;
 mod stmt;
 pub mod sync;
+pub mod tracking;
 pub mod vars;
 
 use crate::backend::conn::{BackendConn, StatementKey};

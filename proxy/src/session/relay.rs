@@ -9,9 +9,7 @@ use crate::core::Core;
 use crate::core::buffers::Buf;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::{HEADER_LEN, begin_packet, end_packet};
-use pointsman_protocol::reply::{
-    Change, Changes, ChangesBuilder, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof,
-};
+use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::stmt::{PrepareOk, set_statement_id};
 use std::future::poll_fn;
@@ -21,6 +19,9 @@ use std::task::Poll;
 
 /// A longer run of rows is sent from where it was read; a shorter one is copied behind rewritten packets.
 const COPY_BELOW: usize = 4 * 1024;
+/// The monitor has called the server down at this many looks in a row: a read is taken elsewhere. (One second; a
+/// server that is merely busy answers the monitor before.)
+const ABANDON_AFTER_LOOKS: u32 = 20;
 /// A client that has gone is looked for only when the server has been silent this long.
 const WATCH_CLIENT_AFTER_MS: u64 = 50;
 
@@ -83,6 +84,8 @@ pub struct RelayMode {
     pub status: Status,
     /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
     pub intercept_read_only: bool,
+    /// A read that may be taken to another server while the client has seen nothing of it.
+    pub may_abandon: bool,
 }
 
 pub struct Relay<'a> {
@@ -96,6 +99,8 @@ pub struct Relay<'a> {
     out: Vec<u8>,
     /// An EOF behind definitions that is not sent before it is known whether rows follow.
     held_eof: Option<(usize, u8)>,
+    /// Where in `out` the status of the last EOF behind definitions stands, while it can still be set right.
+    open_status: Option<usize>,
     pub outcome: Outcome,
 }
 
@@ -104,7 +109,7 @@ impl<'a> Relay<'a> {
         let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
         let out = core.buffers.take_vec();
         let outcome = Outcome { status: mode.status, ..Outcome::default() };
-        Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, outcome }
+        Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
     }
 
     fn client_deprecates_eof(&self) -> bool {
@@ -210,6 +215,8 @@ impl<'a> Relay<'a> {
             };
             sent.map_err(RelayError::Client)?;
             self.out.drain(..held);
+            // What is sent stays as it was guessed: a result of more than one read.
+            self.open_status = None;
             if let Some((at, _)) = &mut self.held_eof {
                 *at = 0;
             }
@@ -222,6 +229,8 @@ impl<'a> Relay<'a> {
     async fn fill(&mut self, buf: &mut Buf, need: usize) -> Result<(), RelayError> {
         buf.make_room(need);
         let cell = self.client.cell.clone();
+        let may_abandon = self.mode.may_abandon && !self.outcome.sent;
+        let mut looks_down = 0;
         cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
         let end = poll_fn(|cx| {
             cell.park(cx);
@@ -235,6 +244,10 @@ impl<'a> Relay<'a> {
                 cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
                 if self.client.stream.poll_peer_closed(cx) {
                     return Poll::Ready(FillEnd::ClientGone);
+                }
+                looks_down = if may_abandon && !self.conn.server.is_up() { looks_down + 1 } else { 0 };
+                if looks_down >= ABANDON_AFTER_LOOKS {
+                    return Poll::Ready(FillEnd::Read(Err(io::ErrorKind::TimedOut.into())));
                 }
             }
             Poll::Pending
@@ -268,6 +281,7 @@ impl<'a> Relay<'a> {
         let at = self.out.len();
         let sequence = self.reader.insert_packet();
         self.put_eof(sequence, 0, self.mode.status);
+        self.open_status = Some(self.out.len() - 2);
         if self.mode.cursor {
             self.held_eof = Some((at, sequence));
         }
@@ -277,6 +291,15 @@ impl<'a> Relay<'a> {
         let start = begin_packet(&mut self.out, sequence);
         put_eof(&mut self.out, warnings, status);
         end_packet(&mut self.out, start);
+    }
+
+    /// A server sends the EOF behind the definitions with the flags that its final one has, too.
+    fn set_open_status(&mut self, status: Status) {
+        let Some(at) = self.open_status.take() else { return };
+        let flags = status.difference(Status::SESSION_STATE_CHANGED | Status::LAST_ROW_SENT | Status::QUERY_WAS_SLOW);
+        if let Some(bytes) = self.out.get_mut(at..at + 2) {
+            bytes.copy_from_slice(&flags.bits().to_le_bytes());
+        }
     }
 
     /// Something follows the definitions, so the EOF behind them was right.
@@ -322,7 +345,7 @@ impl<'a> Relay<'a> {
         self.direct_to_out(buf);
         self.settle_held_eof();
         let ok = OkPacket::parse(&buf.filled()[at + HEADER_LEN..at + len], self.conn.capabilities)?;
-        let changes = client_changes(&ok);
+        let changes = self.client.tracking.filter(&ok);
         let sequence = self.reader.replace_packet();
         self.client.put_ok(&mut self.out, sequence, &OkPacket { changes: changes.as_bytes(), ..ok });
         Ok(())
@@ -345,7 +368,8 @@ impl<'a> Relay<'a> {
             self.pass_packet(buf, at, len);
             return Ok(());
         }
-        let changes = client_changes(&ok);
+        self.set_open_status(ok.status);
+        let changes = self.client.tracking.filter(&ok);
         let ok = OkPacket { changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;
         let cursor_only = ok.status.contains(Status::CURSOR_EXISTS) && self.reader.rows() == 0;
@@ -372,7 +396,8 @@ impl<'a> Relay<'a> {
         let error = ErrPacket::parse(payload)?;
         self.outcome.error = Some(error.code);
         // --secure-file-priv and others share the code; only this option makes a server read-only.
-        self.outcome.read_only = error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
+        self.outcome.read_only =
+            error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
         self.outcome.results += 1;
         self.reader.accept(Control::Err, payload, self.outcome.status)?;
         self.pass_packet(buf, at, len);
@@ -469,23 +494,6 @@ pub fn rewrite_captured(client: &ClientSide, wire: &[u8], sequence: u8, status: 
         }
     }
     out
-}
-
-/// What servers track for a client that has not said otherwise (session_track_system_variables' default).
-const CLIENT_TRACKS: &[&[u8]] =
-    &[b"autocommit", b"character_set_client", b"character_set_connection", b"character_set_results", b"time_zone"];
-
-/// The changes that the client would have been told directly.
-fn client_changes(ok: &OkPacket<'_>) -> ChangesBuilder {
-    let mut builder = ChangesBuilder::default();
-    for change in Changes::new(ok.changes) {
-        match change {
-            Change::SystemVariable { name, .. } if CLIENT_TRACKS.contains(&name) => builder.push(change),
-            Change::Schema(_) => builder.push(change),
-            _ => {}
-        }
-    }
-    builder
 }
 
 /// A column count or file name, copied out of the buffer so that the buffer can be changed.

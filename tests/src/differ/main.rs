@@ -1,7 +1,8 @@
 //! `differ`: runs the corpus at two addresses and prints where the second answers differently.
 //!
 //! `differ DIRECT_PORT PROXY_PORT [--host H] [--user U] [--password P] [--admin U:P] [--profile NAME]
-//! [--show] [FILE.sql ...]`
+//! [--show] [--one-server] [FILE.sql ...]`
+//! `--one-server`: both ports lead to the same server, as with a proxy, so that one is put back between the runs.
 //! Exit code 1 if anything differs.
 
 use std::env;
@@ -19,6 +20,7 @@ struct Arguments {
     files: Vec<PathBuf>,
     /// Print what every step gave in the first run.
     show: bool,
+    one_server: bool,
 }
 
 fn main() -> ExitCode {
@@ -38,7 +40,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut ports = Vec::new();
     let (mut host, mut user, mut password, mut admin) =
         ("127.0.0.1".to_owned(), "root".to_owned(), String::new(), None);
-    let (mut profiles, mut files, mut show) = (Vec::new(), Vec::new(), false);
+    let (mut profiles, mut files) = (Vec::new(), Vec::new());
+    let (mut show, mut one_server) = (false, false);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
@@ -47,6 +50,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--password" => password = value()?,
             "--admin" => admin = Some(value()?),
             "--show" => show = true,
+            "--one-server" => one_server = true,
             "--profile" => {
                 let name = value()?;
                 profiles.push(Profile::named(&name).ok_or(format!("no profile {name}"))?);
@@ -64,7 +68,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     if profiles.is_empty() {
         profiles.extend(Profile::ALL);
     }
-    Ok(Arguments { proxy: target.at(proxy), direct: target, admin, profiles, files, show })
+    Ok(Arguments { proxy: target.at(proxy), direct: target, admin, profiles, files, show, one_server })
 }
 
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<usize, String> {
@@ -74,7 +78,10 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<usize, String> {
         arguments.files.iter().map(|path| Script::read(path)).collect()
     };
     let scripts = scripts.map_err(|error| error.to_string())?;
-    let admins = vec![arguments.admin.clone(), arguments.admin.at(arguments.proxy.port)];
+    let mut admins = vec![arguments.admin.clone()];
+    if !arguments.one_server {
+        admins.push(arguments.admin.at(arguments.proxy.port));
+    }
     let campaign =
         Campaign { direct: arguments.direct.clone(), proxy: arguments.proxy.clone(), admins, settle: &|| () };
     let mut total = 0;
