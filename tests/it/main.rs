@@ -7,6 +7,7 @@ mod drivers;
 mod failures;
 mod lab;
 mod limits;
+mod load;
 mod login;
 mod mysql9;
 mod routing;
