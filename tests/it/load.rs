@@ -94,28 +94,31 @@ fn six_thousand_idle_clients_cost_8_kib_each() -> Lab<()> {
 }
 
 #[test]
-fn a_storm_of_three_thousand_connects_leaves_nothing_behind() -> Lab<()> {
+fn storms_of_connects_leave_nothing_behind() -> Lab<()> {
     const AT_ONCE: usize = 32;
     const EACH: usize = 100;
     let group = one_master()?;
     let proxy = Proxy::of(&group).start()?;
     proxy.client()?.value("SELECT 1")?;
     let files = proxy.open_files();
-    let start = Instant::now();
-    let errors = runtime()?.block_on(async {
-        let storms = (0..AT_ONCE).map(|_| tokio::spawn(storm(proxy.login(), EACH)));
-        let mut errors = vec![];
-        for storm in storms.collect::<Vec<_>>() {
-            errors.extend(storm.await.expect("a storming task ends"));
-        }
-        errors
-    });
-    println!("{} connects in {:?}", AT_ONCE * EACH, start.elapsed());
-    assert!(errors.is_empty(), "{} of {} failed: {:?}", errors.len(), AT_ONCE * EACH, errors.first());
-    let allowed = files + AT_ONCE;
-    waiting::until("its sockets are closed", CLEAN, || proxy.open_files() <= allowed)?;
+    // Server connections stay for the next ones, so a leak shows as growth from one storm to the next.
+    let allowed = files + 2 * AT_ONCE;
+    for _ in 0..3 {
+        let start = Instant::now();
+        let errors = runtime()?.block_on(async {
+            let storms = (0..AT_ONCE).map(|_| tokio::spawn(storm(proxy.login(), EACH)));
+            let mut errors = vec![];
+            for storm in storms.collect::<Vec<_>>() {
+                errors.extend(storm.await.expect("a storming task ends"));
+            }
+            errors
+        });
+        println!("{} connects in {:?}", AT_ONCE * EACH, start.elapsed());
+        assert!(errors.is_empty(), "{} of {} failed: {:?}", errors.len(), AT_ONCE * EACH, errors.first());
+        waiting::until("its sockets are closed", CLEAN, || proxy.open_files() <= allowed)?;
+    }
     let held = group.writer().connections_of("app")?.len();
-    assert!(held <= AT_ONCE, "{held} connections at the server after a storm of {AT_ONCE} at once");
+    assert!(held <= 2 * AT_ONCE, "{held} connections at the server after storms of {AT_ONCE} at once");
     Ok(())
 }
 
