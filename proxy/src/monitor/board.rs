@@ -54,6 +54,7 @@ impl Board {
             info!(shard = %self.shard.name, server = %server.addr, "server is up");
         }
         server.set_applied_gtid(sight.applied.clone());
+        server.set_down_reason(None);
         self.entries[index].view = View { sight: Some(sight), reach: Reach::Answered };
         self.judge(index, config);
     }
@@ -66,6 +67,7 @@ impl Board {
             warn!(shard = %self.shard.name, server = %server.addr, why, "server is down");
         }
         entry.view.reach = Reach::Failed;
+        server.set_down_reason(Some(why));
         self.judge(index, config);
     }
 
