@@ -3,6 +3,7 @@
 mod applications;
 mod command_line;
 mod differential;
+mod doors;
 mod drivers;
 mod failures;
 mod lab;

@@ -17,7 +17,7 @@ pub fn change(proxy: &Proxy, from: &str, to: &str) -> Lab<()> {
     let text = fs::read_to_string(proxy.config()).map_err(LabError::file(proxy.config()))?;
     assert!(text.contains(from), "the configuration has no {from:?}:\n{text}");
     fs::write(proxy.config(), text.replace(from, to)).map_err(LabError::file(proxy.config()))?;
-    let reloads = || proxy.log().lines().filter(|line| line.contains("reload")).count();
+    let reloads = || proxy.log().lines().filter(|line| line.contains("reload") || line.contains("restart")).count();
     let before = reloads();
     proxy.reload();
     waiting::until("the proxy says that it has reloaded", SOON, || reloads() > before)
@@ -37,7 +37,8 @@ fn app_connections(server: &Server) -> usize {
     server.connections_of("app").map_or(0, |ids| ids.len())
 }
 
-const GUEST: &str = "[[user]]\nname = \"guest\"\npassword = \"one\"\nbackend_user = \"app\"\nbackend_password = \"app\"";
+const GUEST: &str =
+    "[[user]]\nname = \"guest\"\npassword = \"one\"\nbackend_user = \"app\"\nbackend_password = \"app\"";
 
 #[test]
 fn users_change_at_a_reload_and_those_inside_stay() -> Lab<()> {
@@ -168,7 +169,10 @@ fn idle_connections_are_kept_closed_and_replaced_as_configured() -> Lab<()> {
 
     change(&proxy, "max_age_s = 600", "max_age_s = 1")?;
     waiting::until("older connections are replaced", SOON, || {
-        group.writer().connections_of("app").is_ok_and(|now| now.len() == WARM && now.iter().all(|id| !kept.contains(id)))
+        group
+            .writer()
+            .connections_of("app")
+            .is_ok_and(|now| now.len() == WARM && now.iter().all(|id| !kept.contains(id)))
     })?;
     change(&proxy, "max_age_s = 1", "max_age_s = 600")?;
     change(&proxy, "min_idle = 3", "min_idle = 0")?;

@@ -82,7 +82,7 @@ impl Core {
     /// Whether a waiting session has something better to do than wait.
     #[must_use]
     pub fn alarm_due(&self, cell: &SessionCell) -> bool {
-        self.clock.now_ms() >= cell.deadline() || cell.handle.is_killed() || self.is_shutting_down()
+        cell.is_due(self.clock.now_ms(), self.is_shutting_down())
     }
 
     /// The configuration in force, as of the last tick.
