@@ -99,6 +99,8 @@ pub struct Relay<'a> {
     out: Vec<u8>,
     /// An EOF behind definitions that is not sent before it is known whether rows follow.
     held_eof: Option<(usize, u8)>,
+    /// Where in `out` the status of the last EOF behind definitions stands, while it can still be set right.
+    open_status: Option<usize>,
     pub outcome: Outcome,
 }
 
@@ -107,7 +109,7 @@ impl<'a> Relay<'a> {
         let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
         let out = core.buffers.take_vec();
         let outcome = Outcome { status: mode.status, ..Outcome::default() };
-        Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, outcome }
+        Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
     }
 
     fn client_deprecates_eof(&self) -> bool {
@@ -213,6 +215,8 @@ impl<'a> Relay<'a> {
             };
             sent.map_err(RelayError::Client)?;
             self.out.drain(..held);
+            // What is sent stays as it was guessed: a result of more than one read.
+            self.open_status = None;
             if let Some((at, _)) = &mut self.held_eof {
                 *at = 0;
             }
@@ -277,6 +281,7 @@ impl<'a> Relay<'a> {
         let at = self.out.len();
         let sequence = self.reader.insert_packet();
         self.put_eof(sequence, 0, self.mode.status);
+        self.open_status = Some(self.out.len() - 2);
         if self.mode.cursor {
             self.held_eof = Some((at, sequence));
         }
@@ -286,6 +291,15 @@ impl<'a> Relay<'a> {
         let start = begin_packet(&mut self.out, sequence);
         put_eof(&mut self.out, warnings, status);
         end_packet(&mut self.out, start);
+    }
+
+    /// A server sends the EOF behind the definitions with the flags that its final one has, too.
+    fn set_open_status(&mut self, status: Status) {
+        let Some(at) = self.open_status.take() else { return };
+        let flags = status.difference(Status::SESSION_STATE_CHANGED | Status::LAST_ROW_SENT | Status::QUERY_WAS_SLOW);
+        if let Some(bytes) = self.out.get_mut(at..at + 2) {
+            bytes.copy_from_slice(&flags.bits().to_le_bytes());
+        }
     }
 
     /// Something follows the definitions, so the EOF behind them was right.
@@ -354,6 +368,7 @@ impl<'a> Relay<'a> {
             self.pass_packet(buf, at, len);
             return Ok(());
         }
+        self.set_open_status(ok.status);
         let changes = self.client.tracking.filter(&ok);
         let ok = OkPacket { changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;
