@@ -195,9 +195,10 @@ const ZSTD_LEVEL: u8 = 3;
 const ATTRIBUTES: &[u8] = b"\x0cprogram_name\x09pointsman";
 
 const MARIADB_TRACKERS: &[u8] =
-    b"SET session_track_schema=ON,session_track_state_change=ON,session_track_system_variables='*'";
+    b"SET session_track_schema=ON,session_track_state_change=ON,session_track_transaction_info='OFF',\
+    session_track_system_variables='*'";
 const MYSQL_TRACKERS: &[u8] = b"SET session_track_schema=ON,session_track_state_change=ON,\
-    session_track_gtids=OWN_GTID,session_track_system_variables='";
+    session_track_transaction_info='OFF',session_track_gtids=OWN_GTID,session_track_system_variables='";
 
 /// One allocation for a schema name that many connections share.
 #[must_use]
