@@ -198,6 +198,26 @@ impl Drop for Load {
     }
 }
 
+/// A session as the tick and KILL find it. Also one that panics is gone then, or a drain would wait for it for ever.
+struct Presence {
+    core: Rc<Core>,
+    cell: Rc<SessionCell>,
+}
+
+impl Presence {
+    fn new(core: &Rc<Core>, cell: &Rc<SessionCell>) -> Self {
+        core.cells.add(cell.clone());
+        Self { core: core.clone(), cell: cell.clone() }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.core.cells.remove(&self.cell);
+        self.core.shared.registry.remove(self.cell.handle.id);
+    }
+}
+
 fn start(core: &Rc<Core>, socket: Socket) {
     let load = Load::new(core);
     tokio::task::spawn_local(client(core.clone(), socket, load));
@@ -213,12 +233,11 @@ async fn client(core: Rc<Core>, socket: Socket, load: Load) {
     let Some(login) = Box::pin(log_in(&core, socket, id)).await else { return };
     let handle = core.shared.registry.add(id, login.account.name().to_owned());
     let cell = SessionCell::new(handle);
-    core.cells.add(cell.clone());
+    let presence = Presence::new(&core, &cell);
     let (stream, capabilities, schema, sequence, parts) = LoginParts::split(login);
-    let side = ClientSide::new(stream, capabilities, cell.clone(), core.clone());
+    let side = ClientSide::new(stream, capabilities, cell, core.clone());
     Session::new(core.clone(), side, parts).run(schema, sequence).await;
-    core.cells.remove(&cell);
-    core.shared.registry.remove(id);
+    drop(presence);
     drop(load);
 }
 

@@ -53,7 +53,7 @@ fn sigterm_lets_open_transactions_finish_and_ends_the_idle() -> Lab<()> {
         let end = scope.spawn(|| proxy.terminate(Duration::from_secs(30)));
         waiting::until("nobody is let in any more", SOON, || proxy.client().is_err())?;
         waiting::until("/readyz says that it drains", SOON, || proxy.http("/readyz").is_some_and(|a| a.status == 503))?;
-        assert!(idle.value("SELECT 1").is_err(), "the idle client is disconnected");
+        waiting::until("the idle client is disconnected", SOON, || idle.value("SELECT 1").is_err())?;
         busy.sql("INSERT INTO shop.drained VALUES (2)")?;
         thread::sleep(Duration::from_millis(500));
         assert!(proxy.is_alive(), "a transaction is open");

@@ -81,6 +81,40 @@ fn users_change_at_a_reload_and_those_inside_stay() -> Lab<()> {
 }
 
 #[test]
+fn a_session_goes_on_when_its_password_changes_everywhere() -> Lab<()> {
+    let group = one_server()?;
+    let proxy = Proxy::of(&group).start()?;
+    let mut inside = proxy.client()?;
+    assert_eq!(inside.value("SELECT 1")?, "1");
+    group.sql("ALTER USER app@'%' IDENTIFIED BY 'new'")?;
+    change(&proxy, "password = \"app\"", "password = [\"new\", \"app\"]")?;
+    waiting::until("connections of the old password are closed", SOON, || app_connections(group.writer()) == 0)?;
+    assert_eq!(inside.value("SELECT 2")?, "2");
+    assert_eq!(Client::connect(&Login::new(proxy.port, "app", "new"))?.value("SELECT 3")?, "3");
+    assert_eq!(proxy.client()?.value("SELECT 4")?, "4", "the old one is still let in");
+    Ok(())
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_in_time() -> Lab<()> {
+    let group = one_server()?;
+    let slow =
+        "[monitor]\npoll_ms = 20000\nprobe_timeout_ms = 20000\nwriter_confirm_ms = 60000\n[pool]\nmax_idle_s = 1";
+    let plan = Proxy::of(&group).backend("connect_timeout_ms = 700").shard("max_lag_ms = 60000");
+    let proxy = plan.more(slow).start()?;
+    let mut client = proxy.client()?;
+    waiting::until("the next statement needs a new connection", SOON, || app_connections(group.writer()) == 0)?;
+    group.writer().stop();
+    let start = Instant::now();
+    let refused = client.sql("SELECT 1").unwrap_err().to_string();
+    group.writer().cont();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(refused.contains("700ms"), "{refused}");
+    assert_eq!(client.value("SELECT 2")?, "2");
+    Ok(())
+}
+
+#[test]
 fn a_file_with_mistakes_changes_nothing_and_restart_only_settings_are_named() -> Lab<()> {
     let group = one_server()?;
     let proxy = Proxy::of(&group).listen("backlog = 100").start()?;

@@ -146,7 +146,7 @@ pub async fn connect(target: &BackendTarget, login: &BackendLogin) -> Result<Bac
     tokio::time::timeout(limit, all).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 
-async fn open(target: &BackendTarget) -> io::Result<Socket> {
+pub(super) async fn open(target: &BackendTarget) -> io::Result<Socket> {
     match &target.address {
         BackendAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
         BackendAddress::Tcp(address) => {

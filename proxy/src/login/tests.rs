@@ -287,3 +287,19 @@ async fn a_dead_address_is_unreachable() {
     let end = connect(&target, &login_as("a", "b")).await;
     assert!(matches!(end, Err(ConnectError::Unreachable(_))));
 }
+
+#[tokio::test]
+async fn unacknowledged_bytes_have_the_configured_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let limit = Some(Duration::from_millis(7654));
+    let target = BackendTarget {
+        address: BackendAddress::Tcp(listener.local_addr().unwrap()),
+        host: "127.0.0.1".into(),
+        tls: BackendTls::disabled(),
+        compression: Compression::None,
+        connect_timeout: Duration::from_secs(5),
+        user_timeout: limit,
+    };
+    let Socket::Tcp(tcp) = super::backend::open(&target).await.unwrap() else { unreachable!("the target is TCP") };
+    assert_eq!(socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap(), limit);
+}

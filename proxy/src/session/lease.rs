@@ -3,6 +3,7 @@
 use super::Session;
 use super::sync::Needs;
 use crate::backend::conn::{BackendConn, PoolKey};
+use crate::backend::open::Identity;
 use crate::backend::pool::Acquired;
 use crate::balance::{ReadRequest, ReadTarget, choose_reader, wait_for_reader};
 use crate::config::Consistency;
@@ -240,8 +241,7 @@ impl Session {
     /// A connection of this session's kind to this server.
     pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
         let wait = self.core.config().pool.wait_timeout;
-        let key = self.key(server.id);
-        let conn = self.connection_slowly(server, key, wait).await?;
+        let conn = self.connection_slowly(server, wait).await?;
         self.client.cell.handle.lease_taken(server.id, conn.thread_id);
         Ok(conn)
     }
@@ -249,9 +249,10 @@ impl Session {
     async fn connection_slowly(
         &mut self,
         server: &Arc<Server>,
-        key: PoolKey,
         wait: Duration,
     ) -> Result<Box<BackendConn>, ClientError> {
+        self.follow_account();
+        let key = self.key(server.id);
         match self.core.acquire(key, &self.state.wanted, wait).await {
             Acquired::Idle(conn) => Ok(conn),
             Acquired::Slot(slot) => {
@@ -263,6 +264,20 @@ impl Session {
             }
             Acquired::TimedOut => Err(ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64)),
         }
+    }
+
+    /// A reload may have changed who this user is at the servers. The session itself goes on, as it would at a server
+    /// whose account changes; so it does when the account is gone.
+    fn follow_account(&mut self) {
+        let accounts = self.core.shared.login.accounts.load();
+        let Some(account) = accounts.find(self.account.name()) else { return };
+        if Arc::ptr_eq(account, &self.account) {
+            return;
+        }
+        let user = account.backend_user().to_owned();
+        let secret = account.backend_secret(self.identity.secret.clone());
+        self.identity = Identity { number: self.core.shared.identities.number(&user, &secret), user, secret };
+        self.account = Arc::clone(account);
     }
 
     /// The connection in hand is gone, and all that it alone knew.
