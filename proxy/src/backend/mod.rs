@@ -4,3 +4,4 @@ pub mod conn;
 pub mod limits;
 pub mod open;
 pub mod pool;
+pub mod stain;

@@ -21,6 +21,7 @@ const NOT_CARRIED: &[&str] = &[
     "identity",
     "in_transaction",
     "insert_id",
+    "last_gtid",
     "last_insert_id",
     "proxy_user",
     "pseudo_thread_id",
@@ -34,6 +35,12 @@ const NOT_CARRIED: &[&str] = &[
     "statement_id",
     "warning_count",
 ];
+
+/// Whether a variable moves with the session from connection to connection.
+#[must_use]
+pub fn is_carried(name: &str) -> bool {
+    !NOT_CARRIED.contains(&name)
+}
 
 #[derive(Debug)]
 pub struct SessionState {
@@ -72,7 +79,7 @@ impl SessionState {
         }
         let mut vars = (*self.wanted.vars).clone();
         for (name, value) in &outcome.variables {
-            if !NOT_CARRIED.contains(&name.as_str()) {
+            if is_carried(name) {
                 vars = vars.with(name, value);
             }
         }
