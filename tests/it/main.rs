@@ -3,14 +3,17 @@
 mod applications;
 mod command_line;
 mod differential;
+mod doors;
 mod drivers;
 mod failures;
 mod lab;
 mod limits;
 mod login;
 mod mysql9;
+mod process;
 mod routing;
 mod sessions;
+mod settings;
 mod shared;
 mod tidy;
 mod transactions;

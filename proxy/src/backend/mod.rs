@@ -5,3 +5,4 @@ pub mod limits;
 pub mod open;
 pub mod pool;
 pub mod stain;
+pub mod warm;

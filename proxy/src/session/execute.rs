@@ -207,7 +207,7 @@ impl Session {
         }
         self.learn(&mut conn, request, &outcome);
         if changes_trackers(request.analysis) {
-            if let Err(error) = Box::pin(self.take_over_trackers(&mut conn)).await {
+            if let Err(error) = Box::pin(self.take_over_trackers(&mut conn, request.analysis)).await {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }

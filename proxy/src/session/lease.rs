@@ -53,19 +53,36 @@ impl Session {
         reads: Reads,
         exclude: Option<ServerId>,
     ) -> Result<Lease, NoLease> {
+        self.state.wanted.reads_user_vars = reads.intersects(Reads::USER_VARS | Reads::ANYTHING);
         if let Some(conn) = self.lease.take() {
-            if self.is_bound() {
+            // What a server says unasked is that it has ended the session (a timeout, a KILL).
+            if conn.io.has_pending_input() {
+                self.refuse_lost_state(&conn.server)?;
+            } else if self.is_bound() {
                 return self.bound(conn, plan).await;
-            }
-            if self.may_keep(&conn, plan, reads) {
+            } else if self.may_keep(&conn, plan, reads) {
                 return Ok(Lease { conn, spill: None });
+            } else {
+                Box::pin(self.settle(conn, reads)).await;
             }
-            Box::pin(self.settle(conn, reads)).await;
         }
         match plan.role {
             Role::Held | Role::Writer => self.writer().await,
             Role::Replica => self.reader(plan, exclude).await,
             Role::Any => self.any().await,
+        }
+    }
+
+    /// The server has ended the connection in hand. An error where it carried more than the last results.
+    fn refuse_lost_state(&mut self, server: &Server) -> Result<(), ClientError> {
+        let name = server.addr.to_string();
+        let in_transaction = self.status.contains(Status::IN_TRANS);
+        let pin = self.pins.reason();
+        self.lose_lease();
+        match pin {
+            _ if in_transaction => Err(ClientError::transaction_lost(&name)),
+            Some(what) => Err(ClientError::state_lost(&name, what)),
+            None => Ok(()),
         }
     }
 
@@ -108,7 +125,7 @@ impl Session {
             // A read may stay on the writer for the moment; it is always fresh enough there.
             Role::Replica => conn.server.takes_reads() || self.shard().confirmed_writer() == Some(conn.server.id),
         };
-        right_server && !always_switch
+        right_server && !always_switch && self.state.wanted.reachable_from(&conn.actual)
     }
 
     pub(super) fn shard(&self) -> Arc<Shard> {

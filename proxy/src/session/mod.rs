@@ -122,7 +122,7 @@ impl Session {
                 return Ok(Next::Close);
             }
         }
-        self.client.send_ok(sequence, self.status).await?;
+        self.client.send_login_ok(sequence, self.status, self.state.wanted.schema.as_deref()).await?;
         Ok(Next::Command)
     }
 

@@ -132,6 +132,7 @@ impl Session {
             deadline = deadline.min(now + limit.as_millis() as u64);
         }
         self.client.cell.set_deadline(deadline.min(self.hold_until));
+        self.client.cell.set_bound(self.is_bound());
     }
 
     /// The session is over: its connection is cleaned for others, or closed.

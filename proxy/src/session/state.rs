@@ -57,6 +57,7 @@ impl SessionState {
             charset,
             multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
             user_vars: Rc::default(),
+            reads_user_vars: false,
         };
         let reading = read_as(core, &wanted);
         Self { wanted, reading }

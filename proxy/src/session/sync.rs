@@ -24,8 +24,10 @@ pub struct Wanted {
     /// Collation id of the client's handshake.
     pub charset: u16,
     pub multi_statements: bool,
-    /// Literal-valued user variables.
+    /// User variables, by their literals.
     pub user_vars: Rc<Vec<(String, Vec<u8>)>>,
+    /// The statement at hand may read any user variable.
+    pub reads_user_vars: bool,
 }
 
 /// What a statement needs beyond variables and schema.
@@ -62,15 +64,19 @@ impl Wanted {
     #[must_use]
     pub fn matches(&self, actual: &Actual) -> bool {
         Rc::ptr_eq(&self.vars, &actual.vars)
+            && self.reachable_from(actual)
             && actual.charset == Some(self.charset)
             && self.multi_statements == actual.multi_statements
             && self.schema == actual.schema
     }
 
-    /// A connection that has a schema can't be brought back to having none.
+    /// A connection that has a schema can't be brought back to having none; and a user variable that is set to
+    /// NULL is not the same as one that was never set (its type tells).
     #[must_use]
     pub fn reachable_from(&self, actual: &Actual) -> bool {
-        self.schema.is_some() || actual.schema.is_none()
+        let stale = |(name, _): &(String, Vec<u8>)| !self.user_vars.iter().any(|(n, _)| n == name);
+        (self.schema.is_some() || actual.schema.is_none())
+            && !(self.reads_user_vars && actual.user_vars.iter().any(stale))
     }
 
     /// Appends the commands that bring `conn` into this state; gives how many replies they will have.

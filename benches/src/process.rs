@@ -1,0 +1,84 @@
+//! A program under measurement: started, looked at through /proc, and killed with its value.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Bench, BenchError};
+
+/// How long a proxy may take until its port answers.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// Killed when the value is dropped: nothing is left behind.
+pub struct Program {
+    child: Child,
+    name: String,
+}
+
+impl Program {
+    /// Starts it with its output in a file of `dir`, on one processor if asked.
+    pub fn start(name: &str, core: Option<usize>, argv: &[&str], dir: &Path) -> Bench<Self> {
+        let log = File::create(dir.join(format!("{name}.log"))).map_err(BenchError::of(name))?;
+        let pinned = core.map(|core| vec!["taskset".to_owned(), "-c".to_owned(), core.to_string()]);
+        let mut words = pinned.unwrap_or_default();
+        words.extend(argv.iter().map(|word| (*word).to_owned()));
+        let mut command = Command::new(&words[0]);
+        let both = log.try_clone().map_err(BenchError::of(name))?;
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(log).stderr(both);
+        let child = command.spawn().map_err(BenchError::of(words[0].clone()))?;
+        Ok(Self { child, name: name.to_owned() })
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the port accepts connections and `is_ready` says so too.
+    pub fn wait_for_port(&mut self, port: u16, mut is_ready: impl FnMut() -> bool) -> Bench<()> {
+        let end = Instant::now() + START_LIMIT;
+        while Instant::now() < end && self.child.try_wait()?.is_none() {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() && is_ready() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err(BenchError::NotStarted(self.name.clone(), format!("{}.log", self.name)))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// CPU time of all threads of a process, in nanoseconds (proc(5), `schedstat`: exact, unlike `stat`'s ticks).
+/// Threads that have ended are not in it; proxies keep theirs.
+#[must_use]
+pub fn cpu_ns(pid: u32) -> u64 {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let of_one = |path: std::path::PathBuf| -> Option<u64> {
+        fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+    };
+    tasks.filter_map(|task| of_one(task.ok()?.path())).sum()
+}
+
+/// Resident memory in KiB.
+#[must_use]
+pub fn rss_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// A port that nobody listens on at this moment.
+pub fn free_port() -> Bench<u16> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(listener.local_addr()?.port())
+}
