@@ -1,5 +1,6 @@
 //! The state of a session that moves with it between connections, and how its statements are to be read.
 
+use super::names::forget_collations;
 use super::relay::Outcome;
 use super::sync::{COMPUTED, Wanted, family};
 use super::vars::Vars;
@@ -78,7 +79,7 @@ impl SessionState {
         if outcome.variables.is_empty() || one_shot {
             return;
         }
-        let mut vars = (*self.wanted.vars).clone();
+        let mut vars = forget_collations((*self.wanted.vars).clone(), &outcome.variables);
         for (name, value) in &outcome.variables {
             if is_carried(name) {
                 vars = vars.with(name, value);
@@ -94,7 +95,7 @@ impl SessionState {
         }
     }
 
-    fn set_vars(&mut self, core: &Core, vars: Vars) {
+    pub(super) fn set_vars(&mut self, core: &Core, vars: Vars) {
         self.wanted.vars = core.interner.intern(vars);
         self.reading = read_as(core, &self.wanted);
     }

@@ -63,6 +63,12 @@ pub(super) struct Execution<'a> {
     long_data: Vec<Vec<u8>>,
 }
 
+impl Execution<'_> {
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 impl Session {
     fn table(&mut self) -> &mut StatementTable {
         self.statements.get_or_insert_default()
