@@ -81,8 +81,10 @@ impl Core {
         let idle = pools.get_mut(&key)?;
         loop {
             let at = if always_switch {
-                // The longest idle: most likely another session's.
-                idle.iter().position(|c| wanted.reachable_from(&c.actual))
+                // The longest idle: never the session's own, which is the last; and an only one may be its own.
+                let mut usable = idle.iter().enumerate().filter(|(_, c)| wanted.reachable_from(&c.actual));
+                let first = usable.next().map(|(i, _)| i);
+                usable.next().and(first)
             } else {
                 let from = idle.len().saturating_sub(MATCH_DEPTH);
                 let exact = idle[from..].iter().rposition(|c| wanted.matches(&c.actual)).map(|i| i + from);

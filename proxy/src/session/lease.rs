@@ -150,10 +150,15 @@ impl Session {
         self.lease_from(writer, None).await
     }
 
-    /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer.
+    /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer. It has to
+    /// have what the session wrote all the same: the schema that is now USEd, say.
     async fn any(&mut self) -> Result<Lease, NoLease> {
+        if self.core.clock.now_ms() < self.freshness.writer_until_ms {
+            return self.writer().await;
+        }
         let shard = self.shard();
-        let request = ReadRequest { random: self.core.random(), ..ReadRequest::default() };
+        let token = self.freshness.token.as_ref();
+        let request = ReadRequest { token, random: self.core.random(), ..ReadRequest::default() };
         match self.lease_at(choose_reader(&shard, &request)).await {
             Some(Ok(lease)) => Ok(lease),
             Some(Err(_)) | None => self.writer().await,
@@ -194,8 +199,8 @@ impl Session {
     }
 
     async fn lease_from(&mut self, id: ServerId, spill: Option<SpillPermit>) -> Result<Lease, NoLease> {
-        let key = self.key(id);
-        if let Some(conn) = self.core.acquire_now(key, &self.state.wanted) {
+        let usual = !self.core.config().always_switch;
+        if let Some(conn) = usual.then(|| self.core.acquire_now(self.key(id), &self.state.wanted)).flatten() {
             self.client.cell.handle.lease_taken(id, conn.thread_id);
             return Ok(Lease { conn, spill });
         }
@@ -242,8 +247,25 @@ impl Session {
     pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
         let wait = self.core.config().pool.wait_timeout;
         let conn = self.connection_slowly(server, wait).await?;
+        let conn = if self.core.config().always_switch { Box::pin(self.stained(conn)).await } else { conn };
         self.client.cell.handle.lease_taken(server.id, conn.thread_id);
         Ok(conn)
+    }
+
+    /// `debug.always_switch`: the connection after a hostile session has used it.
+    async fn stained(&self, mut conn: Box<BackendConn>) -> Box<BackendConn> {
+        let writer = self.shard().confirmed_writer() == Some(conn.server.id);
+        let stain = self.core.stain(&mut conn, self.state.wanted.schema.is_some(), writer).await;
+        let cleaned = match stain {
+            Ok(true) => self.reset(&mut conn).await,
+            Ok(false) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if let Err(error) = cleaned {
+            // The statement will find the connection dead, as it might without this mode.
+            tracing::debug!(server = %conn.server.addr, %error, "lost a connection while it was stained");
+        }
+        conn
     }
 
     async fn connection_slowly(

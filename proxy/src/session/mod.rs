@@ -9,6 +9,7 @@ mod execute;
 mod infile;
 mod kill;
 mod lease;
+mod names;
 pub mod pins;
 mod query;
 pub mod relay;

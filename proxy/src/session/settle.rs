@@ -157,7 +157,7 @@ impl Session {
 
     /// COM_RESET_CONNECTION rolls back, drops temporary tables, releases locks, clears variables; and with them
     /// the trackers, which are switched on again.
-    async fn reset(&self, conn: &mut BackendConn) -> Result<(), BackendError> {
+    pub(super) async fn reset(&self, conn: &mut BackendConn) -> Result<(), BackendError> {
         let mut wire = Vec::new();
         BackendConn::put_command(&mut wire, COM_RESET_CONNECTION, &[]);
         let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await?;

@@ -16,6 +16,9 @@ pub const COMPUTED: &[u8] = b"\0";
 pub const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 
+/// Not a variable: the collation that SET NAMES ... COLLATE gave to the results, which no variable tells.
+pub const NAMES_COLLATION: &str = "names collation";
+
 /// The state of a session that moves with it from connection to connection.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -52,6 +55,8 @@ impl Needs {
         Self { user_vars: any || reads.contains(Reads::USER_VARS), ..Self::default() }
     }
 }
+
+const RESULTS_CHARSET: &str = "character_set_results";
 
 impl Wanted {
     /// What the meaning of a prepared statement depends on.
@@ -125,9 +130,16 @@ impl Wanted {
     /// Appends the assignments, each with a comma behind it.
     fn put_vars(&self, set: &mut Vec<u8>, conn: &BackendConn) {
         let stale = |n: &&str| conn.actual.vars.get(n).is_some() && self.vars.get(n).is_none();
-        let names = conn.actual.charset != Some(self.charset) || NAMES_VARIABLES.iter().any(stale);
+        let collation = self.vars.get(NAMES_COLLATION);
+        let names = conn.actual.charset != Some(self.charset)
+            || NAMES_VARIABLES.iter().any(stale)
+            || collation != conn.actual.vars.get(NAMES_COLLATION);
         let mut base = conn.actual.vars.clone();
-        if names {
+        if let (true, Some(collation), Some(charset)) = (names, collation, self.vars.get(RESULTS_CHARSET)) {
+            set.extend_from_slice(&[b"NAMES ", charset, b" COLLATE ", collation, b","].concat());
+            let sets = NAMES_VARIABLES.iter().fold((*base).clone(), |all, n| all.with(n, charset));
+            base = Rc::new(sets.with("collation_connection", collation));
+        } else if names {
             let kind = conn.server.info().map_or(ServerKind::MariaDb, |i| i.kind);
             if let Some(c) = Collation::by_id(self.charset, family(kind)) {
                 set.extend_from_slice(format!("NAMES {} COLLATE {},", c.charset(), c.name).as_bytes());
@@ -136,7 +148,7 @@ impl Wanted {
             }
             base = Rc::new(NAMES_VARIABLES.iter().fold((*base).clone(), |all, n| all.without(n)));
         }
-        for change in self.vars.changes_from(&base) {
+        for change in self.vars.changes_from(&base).filter(|c| c.name() != NAMES_COLLATION) {
             put_assignment(set, change);
             set.push(b',');
         }
