@@ -8,6 +8,7 @@ mod drivers;
 mod failures;
 mod lab;
 mod limits;
+mod load;
 mod login;
 mod mysql9;
 mod process;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::differ::error::WireError;
+
 /// The result of everything in this crate; tests return `Lab<()>` and use `?`.
 pub type Lab<T> = Result<T, LabError>;
 
@@ -59,6 +61,15 @@ impl From<mysql_async::Error> for LabError {
             mysql_async::Error::Server(error) => {
                 Self::Sql { code: error.code, state: error.state, message: error.message }
             }
+            other => Self::Connection(other.to_string()),
+        }
+    }
+}
+
+impl From<WireError> for LabError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Refused { code, state, message } => Self::Sql { code, state, message },
             other => Self::Connection(other.to_string()),
         }
     }

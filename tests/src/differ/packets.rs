@@ -33,6 +33,11 @@ impl Packets {
         self.sequence = 0;
     }
 
+    /// What was sent raw had this number before the one that is read next.
+    pub fn expect_sequence(&mut self, sequence: u8) {
+        self.sequence = sequence;
+    }
+
     /// The next packet, its frames put together.
     pub fn read(&mut self) -> Result<Vec<u8>, WireError> {
         let mut payload = Vec::new();
@@ -51,6 +56,11 @@ impl Packets {
                 return Ok(payload);
             }
         }
+    }
+
+    /// Sends bytes as they are: what no well-behaved client would.
+    pub fn write_raw(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        Ok(self.reader.get_mut().write_all(bytes)?)
     }
 
     /// Sends one packet, in as many frames as it needs.
