@@ -98,7 +98,8 @@ fn a_session_goes_on_when_its_password_changes_everywhere() -> Lab<()> {
 #[test]
 fn a_server_that_does_not_answer_is_given_up_in_time() -> Lab<()> {
     let group = one_server()?;
-    let slow = "[monitor]\npoll_ms = 20000\nprobe_timeout_ms = 20000\nwriter_confirm_ms = 60000\n[pool]\nmax_idle_s = 1";
+    let slow =
+        "[monitor]\npoll_ms = 20000\nprobe_timeout_ms = 20000\nwriter_confirm_ms = 60000\n[pool]\nmax_idle_s = 1";
     let plan = Proxy::of(&group).backend("connect_timeout_ms = 700").shard("max_lag_ms = 60000");
     let proxy = plan.more(slow).start()?;
     let mut client = proxy.client()?;
@@ -110,6 +111,46 @@ fn a_server_that_does_not_answer_is_given_up_in_time() -> Lab<()> {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(refused.contains("700ms"), "{refused}");
     assert_eq!(client.value("SELECT 2")?, "2");
+    Ok(())
+}
+
+#[test]
+fn reloads_under_load_are_not_noticed() -> Lab<()> {
+    const CLIENTS: usize = 6;
+    const RELOADS: usize = 12;
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(1).start()?;
+    group.sql_everywhere("CREATE TABLE shop.counted (a INT PRIMARY KEY AUTO_INCREMENT)")?;
+    let proxy = Proxy::of(&group).more("[pool]\nmin_idle = 1\nmax_connections_per_server = 20").start()?;
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let written = std::thread::scope(|scope| -> Lab<usize> {
+        let work = || -> Lab<usize> {
+            let mut rows = 0;
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut client = proxy.client()?;
+                client.sql("INSERT INTO shop.counted VALUES ()")?;
+                client.sql("BEGIN")?;
+                client.sql("INSERT INTO shop.counted VALUES ()")?;
+                client.value("SELECT COUNT(*) FROM shop.counted")?;
+                client.sql("COMMIT")?;
+                client.prepared("SELECT ?", (1,))?;
+                rows += 2;
+            }
+            Ok(rows)
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(work)).collect();
+        let reloaded = (0..RELOADS).try_for_each(|round| {
+            std::thread::sleep(Duration::from_millis(100));
+            match round % 2 {
+                0 => change(&proxy, "max_connections_per_server = 20", "max_connections_per_server = 8"),
+                _ => change(&proxy, "max_connections_per_server = 8", "max_connections_per_server = 20"),
+            }
+        });
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        reloaded?;
+        clients.into_iter().map(|client| client.join().expect("a client's thread ends")).sum()
+    })?;
+    assert!(written > RELOADS, "{written} rows only");
+    assert_eq!(group.writer().value("SELECT COUNT(*) FROM shop.counted")?, written.to_string());
     Ok(())
 }
 
