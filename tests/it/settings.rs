@@ -289,6 +289,7 @@ fn limits_of_a_session_hold() -> Lab<()> {
     // ER_MAX_PREPARED_STMT_COUNT_REACHED
     assert_eq!(refused.code(), Some(1461), "{refused}");
 
+    long_data_is_limited(proxy.port);
     let mut client = proxy.client()?;
     client.sql("CREATE TABLE shop.kept (a INT PRIMARY KEY)")?;
     client.sql("BEGIN")?;
@@ -301,6 +302,21 @@ fn limits_of_a_session_hold() -> Lab<()> {
     std::thread::sleep(Duration::from_secs(3));
     assert!(idle.value("SELECT 1").is_err(), "the client was idle for too long");
     Ok(())
+}
+
+/// COM_STMT_SEND_LONG_DATA, for which PHP's mysqli is the client at hand.
+fn long_data_is_limited(port: u16) {
+    let script = "mysqli_report(MYSQLI_REPORT_OFF); $m = new mysqli('127.0.0.1', 'app', 'app', 'shop', (int) $argv[1]);
+        foreach ([500, 1500] as $size) {
+            $s = $m->prepare('SELECT LENGTH(?)'); $b = null; $s->bind_param('b', $b);
+            $s->send_long_data(0, str_repeat('x', $size)); $done = $s->execute();
+            echo $done ? $s->get_result()->fetch_row()[0] : $s->error, ';'; }";
+    let Ok(output) = std::process::Command::new("php").args(["-r", script, "--", &port.to_string()]).output() else {
+        eprintln!("skipped: php is not installed");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("500;") && said.contains("session.max_long_data"), "{said}");
 }
 
 #[test]
