@@ -113,8 +113,8 @@ impl Core {
     fn is_expired(&self, conn: &BackendConn) -> bool {
         let config = self.config();
         let now = self.clock.now_ms();
-        let server_limit = conn.server.info().map_or(u64::MAX, |i| {
-            u64::from(i.wait_timeout).saturating_sub(WAIT_TIMEOUT_MARGIN.as_secs()).saturating_mul(1000)
+        let server_limit = conn.server.wait_timeout_s().map_or(u64::MAX, |seconds| {
+            u64::from(seconds).saturating_sub(WAIT_TIMEOUT_MARGIN.as_secs()).saturating_mul(1000)
         });
         conn.generation != conn.server.pool_generation()
             || now.saturating_sub(conn.opened_ms) > config.pool.max_age.as_millis() as u64

@@ -69,17 +69,22 @@ impl Buf {
 
 /// The free buffers of one core.
 #[derive(Debug, Default)]
-pub struct BufPool(RefCell<Vec<Vec<u8>>>);
+pub struct BufPool {
+    /// As long as a buffer is, for reads.
+    blocks: RefCell<Vec<Vec<u8>>>,
+    /// Empty, for bytes that are put together. Kept apart: making one of the other kind would fill it with zeros.
+    vecs: RefCell<Vec<Vec<u8>>>,
+}
 
 impl BufPool {
     pub fn take(&self) -> Buf {
-        let data = self.0.borrow_mut().pop().unwrap_or_else(|| vec![0; BUFFER_LEN]);
+        let data = self.blocks.borrow_mut().pop().unwrap_or_else(|| vec![0; BUFFER_LEN]);
         Buf { data, start: 0, end: 0 }
     }
 
     /// Takes a buffer back; one that has grown for a large packet is freed instead.
     pub fn give(&self, buf: Buf) {
-        let mut free = self.0.borrow_mut();
+        let mut free = self.blocks.borrow_mut();
         if buf.data.len() == BUFFER_LEN && free.len() < KEPT {
             free.push(buf.data);
         }
@@ -87,17 +92,18 @@ impl BufPool {
 
     /// An empty vector with a buffer's capacity, for bytes that are put together.
     pub fn take_vec(&self) -> Vec<u8> {
-        let mut data = self.0.borrow_mut().pop().unwrap_or_else(|| vec![0; BUFFER_LEN]);
-        data.clear();
-        data
+        self.vecs.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_LEN))
     }
 
     pub fn give_vec(&self, mut data: Vec<u8>) {
         if data.capacity() < BUFFER_LEN || data.capacity() > 2 * BUFFER_LEN {
             return;
         }
-        data.resize(BUFFER_LEN, 0);
-        self.give(Buf { data, start: 0, end: 0 });
+        let mut free = self.vecs.borrow_mut();
+        if free.len() < KEPT {
+            data.clear();
+            free.push(data);
+        }
     }
 }
 
@@ -122,6 +128,6 @@ mod tests {
         buf.make_room(10);
         assert_eq!(buf.filled(), 99_999_u32.to_le_bytes());
         pool.give(buf);
-        assert!(pool.0.borrow().is_empty(), "grown buffers are not kept");
+        assert!(pool.blocks.borrow().is_empty(), "grown buffers are not kept");
     }
 }

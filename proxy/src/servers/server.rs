@@ -149,6 +149,12 @@ impl Server {
         self.info.load_full()
     }
 
+    /// How long the server lets a session be idle. Asked twice for each statement, so without a reference count.
+    #[must_use]
+    pub fn wait_timeout_s(&self) -> Option<u32> {
+        self.info.load().as_ref().map(|info| info.wait_timeout)
+    }
+
     /// What the server has applied and shows to readers. None where GTIDs are not in use.
     #[must_use]
     pub fn applied_gtid(&self) -> Option<Arc<GtidSet>> {

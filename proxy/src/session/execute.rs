@@ -40,7 +40,7 @@ pub(super) struct Request<'a> {
 
 /// How one attempt ended.
 enum Attempt {
-    Done(Box<Outcome>),
+    Done(Outcome),
     /// To be told to the client; the session goes on.
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
@@ -51,7 +51,7 @@ enum Attempt {
 
 impl Session {
     /// Runs a statement and relays its reply; gives what the reply told, unless the client got an error instead.
-    pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Box<Outcome>>)> {
+    pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
@@ -102,7 +102,7 @@ impl Session {
             && !request.analysis.effects().any(|e| matches!(e, Effect::CreateTemporaryTable { .. }))
     }
 
-    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Box<Outcome>>)> {
+    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Outcome>)> {
         self.client.send_error(sequence, e).await?;
         Ok((Next::Command, None))
     }
@@ -132,11 +132,11 @@ impl Session {
         conn: &mut BackendConn,
         buf: &mut Buf,
         request: &Request<'_>,
-    ) -> Result<Box<Outcome>, Failure> {
+    ) -> Result<Outcome, Failure> {
         let needs = self.needs(request.reads);
         match request.execute {
             None => self.send(conn, buf, request, request.wire, needs).await?,
-            Some(execution) => Box::pin(self.send_execute(conn, buf, request, execution, needs)).await?,
+            Some(execution) => self.send_execute(conn, buf, request, execution, needs).await?,
         }
         let mode = RelayMode {
             kind: request.kind,
@@ -151,7 +151,7 @@ impl Session {
         let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
         let ended = relay.run(buf).await;
         let outcome = relay.finish();
-        ended.map(|()| Box::new(outcome)).map_err(Failure::Relay)
+        ended.map(|()| outcome).map_err(Failure::Relay)
     }
 
     /// The status that the server would have put into an EOF behind the definitions.
@@ -200,7 +200,7 @@ impl Session {
         &mut self,
         mut conn: Box<BackendConn>,
         request: &Request<'_>,
-        outcome: Box<Outcome>,
+        outcome: Outcome,
     ) -> std::io::Result<Attempt> {
         if outcome.read_only {
             self.shard().distrust(conn.server.id);

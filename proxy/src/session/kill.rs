@@ -6,7 +6,9 @@ use super::{Session, Step};
 use crate::backend::conn::{BackendConn, BackendError, SmallReply};
 use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
-use pointsman_planner::{Access, Effect, FunctionName, Reads, Role, RoutePlan, RouteReason, Value, replace_calls};
+use pointsman_planner::{
+    Access, Effect, FunctionName, Reads, Role, RoutePlan, RouteReason, ServerKind, Value, replace_calls,
+};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::command::put_query;
 use pointsman_protocol::frame::{begin_packet, end_packet};
@@ -68,7 +70,7 @@ impl Session {
         if what == KillWhat::Connection {
             victim.kill();
             if victim.id == self.client.cell.handle.id {
-                return self.fail(sequence, &ClientError::interrupted()).await;
+                return self.fail(sequence, &self.killed_itself()).await;
             }
         } else if victim.id == self.client.cell.handle.id {
             return self.answer_error(sequence, &ClientError::interrupted()).await;
@@ -78,6 +80,14 @@ impl Session {
         }
         self.client.send_ok(sequence, self.status).await?;
         Ok(super::Next::Command)
+    }
+
+    /// What a session is told that kills its own connection.
+    fn killed_itself(&self) -> ClientError {
+        match self.state.reading.server {
+            ServerKind::MariaDb => ClientError::killed(),
+            ServerKind::MySql => ClientError::interrupted(),
+        }
     }
 
     /// KILL of an expression: its value is asked of a server, with the session's own ids filled in.

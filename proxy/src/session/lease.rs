@@ -194,8 +194,13 @@ impl Session {
     }
 
     async fn lease_from(&mut self, id: ServerId, spill: Option<SpillPermit>) -> Result<Lease, NoLease> {
+        let key = self.key(id);
+        if let Some(conn) = self.core.acquire_now(key, &self.state.wanted) {
+            self.client.cell.handle.lease_taken(id, conn.thread_id);
+            return Ok(Lease { conn, spill });
+        }
         let server = self.core.shared.servers.server(id).clone();
-        match self.connection(&server).await {
+        match Box::pin(self.connection(&server)).await {
             Ok(conn) => Ok(Lease { conn, spill }),
             Err(error) => Err(NoLease { error, server: Some(id) }),
         }
@@ -236,11 +241,7 @@ impl Session {
     /// A connection of this session's kind to this server.
     pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
         let wait = self.core.config().pool.wait_timeout;
-        let key = self.key(server.id);
-        let conn = match self.core.acquire_now(key, &self.state.wanted) {
-            Some(conn) => conn,
-            None => Box::pin(self.connection_slowly(server, wait)).await?,
-        };
+        let conn = self.connection_slowly(server, wait).await?;
         self.client.cell.handle.lease_taken(server.id, conn.thread_id);
         Ok(conn)
     }

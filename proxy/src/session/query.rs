@@ -21,8 +21,10 @@ impl Session {
         };
         let analysis = self.core.analyze(parsed.text, &self.state.reading);
         let reads = analysis.reads();
-        if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {
-            return step;
+        if may_answer_here(&analysis) {
+            if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {
+                return step;
+            }
         }
         let hint = hint_of(&parsed);
         let plan = self.plan(&analysis, &hint);
@@ -141,6 +143,12 @@ impl Session {
         let next = put_packet(&mut wire, 0, &payload);
         (wire, next)
     }
+}
+
+/// Whether [`Session::answer_here`] is to be asked: its future costs an allocation, which usual statements don't pay.
+fn may_answer_here(analysis: &Analysis) -> bool {
+    use StatementKind::{Kill, ShowErrors, ShowWarnings};
+    matches!(&analysis.statements[..], [s] if matches!(s.kind, Kill | ShowWarnings | ShowErrors))
 }
 
 /// COMMIT RELEASE and ROLLBACK RELEASE end the session.

@@ -11,7 +11,7 @@ use crate::core::buffers::Buf;
 use crate::error::ClientError;
 use pointsman_planner::{Analysis, Hint, RoutePlan, leading_hint};
 use pointsman_protocol::command::{COM_STMT_CLOSE, COM_STMT_PREPARE};
-use pointsman_protocol::frame::put_packet;
+use pointsman_protocol::frame::{HEADER_LEN, put_packet};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::stmt::{Execute, LongData, PrepareOk, set_statement_id, statement_id};
@@ -61,6 +61,33 @@ pub(super) struct Execution<'a> {
     parsed: Execute<'a>,
     body: &'a [u8],
     long_data: Vec<Vec<u8>>,
+}
+
+impl Execution<'_> {
+    /// Appends the execution, and the long data before it, as the connection of `prepared` reads them.
+    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) {
+        for data in &self.long_data {
+            let mut data = data.clone();
+            set_statement_id(&mut data, prepared.id);
+            put_packet(wire, 0, &data);
+        }
+        let splice = self.parsed.has_parameters()
+            && self.parsed.types.is_none()
+            && prepared.types.as_deref() != self.types.as_deref();
+        match self.types.as_deref().filter(|_| splice) {
+            Some(types) => {
+                let mut body = Vec::with_capacity(self.body.len() + types.len());
+                self.parsed.put_with_types(&mut body, prepared.id, types);
+                put_packet(wire, 0, &body);
+            }
+            None => {
+                let start = wire.len() + HEADER_LEN;
+                put_packet(wire, 0, self.body);
+                set_statement_id(&mut wire[start..], prepared.id);
+            }
+        }
+        prepared.types.clone_from(&self.types);
+    }
 }
 
 impl Session {
@@ -221,32 +248,17 @@ impl Session {
         needs: Needs,
     ) -> Result<(), Failure> {
         if !conn.prepared.contains_key(&execution.key) {
-            self.prepare_on(conn, buf, execution).await?;
+            Box::pin(self.prepare_on(conn, buf, execution)).await?;
         }
         conn.uses += 1;
         let uses = conn.uses;
         let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(()) };
         prepared.used = uses;
-        let mut wire = Vec::with_capacity(execution.body.len() + 64);
-        for data in &execution.long_data {
-            let mut data = data.clone();
-            set_statement_id(&mut data, prepared.id);
-            put_packet(&mut wire, 0, &data);
-        }
-        let splice = execution.parsed.has_parameters()
-            && execution.parsed.types.is_none()
-            && prepared.types.as_deref() != execution.types.as_deref();
-        let mut body = Vec::with_capacity(execution.body.len() + 64);
-        match execution.types.as_deref().filter(|_| splice) {
-            Some(types) => execution.parsed.put_with_types(&mut body, prepared.id, types),
-            None => {
-                body.extend_from_slice(execution.body);
-                set_statement_id(&mut body, prepared.id);
-            }
-        }
-        prepared.types.clone_from(&execution.types);
-        put_packet(&mut wire, 0, &body);
-        self.send(conn, buf, request, &wire, needs).await
+        let mut wire = self.core.buffers.take_vec();
+        execution.put(&mut wire, prepared);
+        let sent = self.send(conn, buf, request, &wire, needs).await;
+        self.core.buffers.give_vec(wire);
+        sent
     }
 
     /// Prepares the statement on a connection, in the state in which the client prepared it.
@@ -286,7 +298,7 @@ impl Session {
         };
         let Some(prepared) = conn.prepared.get(&key) else { return self.answer_error(sequence, &unknown).await };
         let mut wire = wire.to_vec();
-        set_statement_id(&mut wire[pointsman_protocol::frame::HEADER_LEN..], prepared.id);
+        set_statement_id(&mut wire[HEADER_LEN..], prepared.id);
         let plan =
             RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
         let request = Request {
