@@ -183,6 +183,20 @@ fn servers_are_reached_with_tls_as_configured() -> Lab<()> {
 }
 
 #[test]
+fn a_server_on_this_machine_is_reached_through_its_socket_without_tls() -> Lab<()> {
+    let files = Certificates::make()?;
+    let with = |option: &str, file: &str| format!("--ssl-{option}={}", files.text(file));
+    let plan = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0);
+    let group = plan.extra(&with("cert", "first.pem")).extra(&with("key", "first.key")).start()?;
+    let socket = format!("unix:{}", group.writer().dir().join("sock").display());
+    let required = format!("tls = \"verify_identity\"\ntls_ca = \"{}\"", files.text("ca.pem"));
+    let proxy = Proxy::of(&group).masters(&[socket]).backend(&required).start()?;
+    let mut client = proxy.client()?;
+    assert_eq!(client.value("SELECT USER() LIKE '%localhost'")?, "1");
+    Ok(())
+}
+
+#[test]
 fn a_server_without_tls_is_refused_where_tls_is_required() -> Lab<()> {
     let group = one_server()?;
     let proxy = Proxy::of(&group).backend("tls = \"required\"").without_init().ready(Ready::Port).start()?;

@@ -115,6 +115,46 @@ fn a_server_that_does_not_answer_is_given_up_in_time() -> Lab<()> {
 }
 
 #[test]
+fn reloads_under_load_are_not_noticed() -> Lab<()> {
+    const CLIENTS: usize = 6;
+    const RELOADS: usize = 12;
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(1).start()?;
+    group.sql_everywhere("CREATE TABLE shop.counted (a INT PRIMARY KEY AUTO_INCREMENT)")?;
+    let proxy = Proxy::of(&group).more("[pool]\nmin_idle = 1\nmax_connections_per_server = 20").start()?;
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let written = std::thread::scope(|scope| -> Lab<usize> {
+        let work = || -> Lab<usize> {
+            let mut rows = 0;
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut client = proxy.client()?;
+                client.sql("INSERT INTO shop.counted VALUES ()")?;
+                client.sql("BEGIN")?;
+                client.sql("INSERT INTO shop.counted VALUES ()")?;
+                client.value("SELECT COUNT(*) FROM shop.counted")?;
+                client.sql("COMMIT")?;
+                client.prepared("SELECT ?", (1,))?;
+                rows += 2;
+            }
+            Ok(rows)
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(work)).collect();
+        let reloaded = (0..RELOADS).try_for_each(|round| {
+            std::thread::sleep(Duration::from_millis(100));
+            match round % 2 {
+                0 => change(&proxy, "max_connections_per_server = 20", "max_connections_per_server = 8"),
+                _ => change(&proxy, "max_connections_per_server = 8", "max_connections_per_server = 20"),
+            }
+        });
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        reloaded?;
+        clients.into_iter().map(|client| client.join().expect("a client's thread ends")).sum()
+    })?;
+    assert!(written > RELOADS, "{written} rows only");
+    assert_eq!(group.writer().value("SELECT COUNT(*) FROM shop.counted")?, written.to_string());
+    Ok(())
+}
+
+#[test]
 fn a_file_with_mistakes_changes_nothing_and_restart_only_settings_are_named() -> Lab<()> {
     let group = one_server()?;
     let proxy = Proxy::of(&group).listen("backlog = 100").start()?;
@@ -249,6 +289,7 @@ fn limits_of_a_session_hold() -> Lab<()> {
     // ER_MAX_PREPARED_STMT_COUNT_REACHED
     assert_eq!(refused.code(), Some(1461), "{refused}");
 
+    long_data_is_limited(proxy.port);
     let mut client = proxy.client()?;
     client.sql("CREATE TABLE shop.kept (a INT PRIMARY KEY)")?;
     client.sql("BEGIN")?;
@@ -261,6 +302,21 @@ fn limits_of_a_session_hold() -> Lab<()> {
     std::thread::sleep(Duration::from_secs(3));
     assert!(idle.value("SELECT 1").is_err(), "the client was idle for too long");
     Ok(())
+}
+
+/// COM_STMT_SEND_LONG_DATA, for which PHP's mysqli is the client at hand.
+fn long_data_is_limited(port: u16) {
+    let script = "mysqli_report(MYSQLI_REPORT_OFF); $m = new mysqli('127.0.0.1', 'app', 'app', 'shop', (int) $argv[1]);
+        foreach ([500, 1500] as $size) {
+            $s = $m->prepare('SELECT LENGTH(?)'); $b = null; $s->bind_param('b', $b);
+            $s->send_long_data(0, str_repeat('x', $size)); $done = $s->execute();
+            echo $done ? $s->get_result()->fetch_row()[0] : $s->error, ';'; }";
+    let Ok(output) = std::process::Command::new("php").args(["-r", script, "--", &port.to_string()]).output() else {
+        eprintln!("skipped: php is not installed");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("500;") && said.contains("session.max_long_data"), "{said}");
 }
 
 #[test]

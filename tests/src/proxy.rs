@@ -108,6 +108,13 @@ impl ProxyPlan {
         self
     }
 
+    /// Other addresses for the masters, such as their Unix sockets.
+    #[must_use]
+    pub fn masters(mut self, addresses: &[String]) -> Self {
+        self.masters = addresses.to_vec();
+        self
+    }
+
     /// Whether replicas are configured at all.
     #[must_use]
     pub fn without_replicas(mut self) -> Self {

@@ -12,8 +12,11 @@ impl Shared {
     /// Puts a reloaded configuration in force where it is not simply looked up when needed. Certificates are read
     /// again even if no setting has changed; where that fails the old ones stay.
     pub fn apply(&self, old: &Config, new: &Config) {
-        let accounts = Accounts::new(account_specs(new), Some(&self.login.accounts.load()));
-        self.login.accounts.store(Arc::new(accounts));
+        // Unchanged ones keep what full logins have taught, or every client would have to log in slowly once more.
+        if old.users != new.users {
+            let accounts = Accounts::new(account_specs(new), Some(&self.login.accounts.load()));
+            self.login.accounts.store(Arc::new(accounts));
+        }
         match server_tls(new) {
             Ok(tls) => self.login.tls.store(tls),
             Err(why) => tracing::error!(%why, "reload: listen.tls_* not applied; the old certificate stays"),
