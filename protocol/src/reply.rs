@@ -214,8 +214,9 @@ impl ChangesBuilder {
                 put_lenenc_bytes(&mut data, name);
                 1
             }
+            // A bare '1': this tracker's data has no inner length.
             Change::StateChanged => {
-                put_lenenc_bytes(&mut data, b"1");
+                data.push(b'1');
                 2
             }
             Change::Gtids(set) => {

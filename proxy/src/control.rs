@@ -19,6 +19,9 @@ pub const MAX_CONNECTIONS: u32 = 4;
 /// Longer than any poll interval, so that idle control connections end only when nobody uses them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// What an attempt may take beyond its limit until it has told so.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// Told to the driver so that it need not ask; control statements and their answers are small.
 const MAX_PACKET: usize = 16 * 1024 * 1024;
 
@@ -145,7 +148,8 @@ impl ControlPool {
             .retry_connection(false)
             .idle_timeout(IDLE_TIMEOUT)
             .max_lifetime(None)
-            .connection_timeout(backend.connect_timeout)
+            // The limit in force is that of `get`: this one could not follow a reload.
+            .connection_timeout(IDLE_TIMEOUT)
             .build_unchecked(Manager { login: Arc::clone(&login), failed });
         Self { pool, login, failed: failures }
     }
@@ -155,12 +159,15 @@ impl ControlPool {
         let mut failed = self.failed.clone();
         // Only failures from now on concern this caller.
         failed.mark_unchanged();
+        let limit = self.login.load().timeout;
         tokio::select! {
             biased;
             lease = self.pool.get_owned() => lease.map_err(|e| match e {
                 bb8::RunError::User(e) => e,
-                bb8::RunError::TimedOut => ControlError::Timeout(self.login.load().timeout),
+                bb8::RunError::TimedOut => ControlError::Timeout(limit),
             }),
+            // A login that fails in its own time says why; only a wait behind others ends here.
+            () = tokio::time::sleep(limit + GRACE) => Err(ControlError::Timeout(limit)),
             Ok(()) = failed.changed() => {
                 let why = failed.borrow().clone();
                 Err(why.unwrap_or_else(|| ControlError::Connection("no connection".to_owned())))

@@ -106,7 +106,7 @@ impl ClientError {
         let text = format!(
             "Lost connection to MySQL server {server} during a transaction; unless it was just committing it is rolled back"
         );
-        Self::new(2013, b"HY000", text)
+        Self::new(1158, b"08S01", text)
     }
 
     /// ER_SERVER_SHUTDOWN: the writer of an open transaction is no longer the writer.
@@ -118,7 +118,7 @@ impl ClientError {
         Self::new(1053, b"08S01", text)
     }
 
-    /// CR_SERVER_LOST, with what the client needs to know: whether a retry is safe.
+    /// ER_NET_READ_ERROR (client libraries take a server's 2013 for a malformed packet), with what the client needs to know: whether a retry is safe.
     #[must_use]
     pub fn server_lost(server: &str, may_have_run: bool) -> Self {
         let text = if may_have_run {
@@ -126,20 +126,20 @@ impl ClientError {
         } else {
             format!("Lost connection to MySQL server {server}; the statement was not executed, it is safe to repeat it")
         };
-        Self::new(2013, b"HY000", text)
+        Self::new(1158, b"08S01", text)
     }
 
     /// The lost connection carried session state that no other has.
     #[must_use]
     pub fn state_lost(server: &str, what: &str) -> Self {
         let text = format!("Lost connection to MySQL server {server} and with it {what} of this session");
-        Self::new(2013, b"HY000", text)
+        Self::new(1158, b"08S01", text)
     }
 
-    /// CR_CONN_HOST_ERROR.
+    /// ER_CONNECT_TO_FOREIGN_DATA_SOURCE, the server-side code for what clients know as 2003.
     #[must_use]
     pub fn unreachable(server: &str, why: &str) -> Self {
-        Self::new(2003, b"HY000", format!("Can't connect to MySQL server {server}: {why}; nothing was executed"))
+        Self::new(1429, b"HY000", format!("Can't connect to MySQL server {server}: {why}; nothing was executed"))
     }
 
     /// No server of the shard may take the read.
@@ -224,7 +224,7 @@ impl ClientError {
     /// A server answered something that is not the protocol.
     #[must_use]
     pub fn bad_backend(server: &str) -> Self {
-        Self::new(2027, b"HY000", format!("Malformed packet from MySQL server {server}"))
+        Self::new(1835, b"HY000", format!("Malformed packet from MySQL server {server}"))
     }
 
     /// A server refused, in its own words.

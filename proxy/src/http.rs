@@ -34,6 +34,8 @@ struct ServerState {
     address: String,
     role: String,
     up: bool,
+    /// Why it is not; null while it is up or was not asked yet.
+    error: Option<String>,
     takes_reads: bool,
     /// Milliseconds; null when unknown or broken.
     lag_ms: Option<u64>,
@@ -72,6 +74,8 @@ fn shard_state(shard: &Shard, servers: &Servers, missing: &mut Vec<String>) -> S
     let writer = shard.confirmed_writer().map(|id| servers.server(id).addr.to_string());
     if writer.is_none() {
         missing.push(format!("shard '{}' has no confirmed writer: {}", shard.name, shard.no_writer_reason()));
+        let down = shard.servers.iter().filter_map(|s| Some(format!("{}: {}", s.addr, s.down_reason()?)));
+        missing.extend(down);
     }
     let servers = shard.servers.iter().map(|s| server_state(s)).collect();
     ShardState { name: shard.name.clone(), writer, servers }
@@ -83,6 +87,7 @@ fn server_state(server: &Server) -> ServerState {
         address: server.addr.to_string(),
         role: server.role.to_string(),
         up: server.is_up(),
+        error: server.down_reason().map(|why| (*why).clone()),
         takes_reads: server.takes_reads(),
         lag_ms: match lag {
             Lag::Known(lag) => u64::try_from(lag.as_millis()).ok(),

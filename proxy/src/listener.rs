@@ -1,11 +1,11 @@
 //! Where clients come in: a listening socket for each core, and one hand-over to a core with less to do.
 
-use crate::config::{Config, ListenAddr, TrustedSource};
+use crate::config::{Config, ListenAddr, ListenTls};
 use crate::core::Core;
 use crate::core::alarm::SessionCell;
 use crate::error::ClientError;
 use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, refuse};
-use crate::net::{Network, Socket, Stream};
+use crate::net::{Socket, Stream};
 use crate::session::client::ClientSide;
 use crate::session::{LoginParts, Session};
 use pointsman_planner::ServerKind;
@@ -13,8 +13,11 @@ use pointsman_protocol::Capabilities;
 use pointsman_protocol::auth::Plugin;
 use pointsman_protocol::handshake::Failure;
 use socket2::{Domain, Protocol, Type};
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +29,9 @@ use tokio::task::JoinHandle;
 const HAND_OVER_QUEUE: usize = 256;
 /// accept(2) fails like this when descriptors have run out; trying at once would only burn the core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Mode of a Unix socket's file.
+const ANYBODY: u32 = 0o777;
 
 /// One core's listening sockets, bound but not yet part of a runtime.
 pub struct CoreListeners {
@@ -52,10 +58,7 @@ pub fn bind(config: &Config, cores: usize) -> io::Result<Vec<CoreListeners>> {
                 }
             }
             ListenAddr::Unix(path) => {
-                // A socket file that a killed process left behind; the lock file says that nobody serves it.
-                let _ = std::fs::remove_file(path);
-                let first = StdUnixListener::bind(path).map_err(|e| at(path.display(), &e))?;
-                first.set_nonblocking(true)?;
+                let first = bind_unix(path).map_err(|e| at(path.display(), &e))?;
                 for core in &mut all {
                     core.unix.push(first.try_clone()?);
                 }
@@ -77,6 +80,27 @@ fn bind_tcp(addr: std::net::SocketAddr, backlog: u32) -> io::Result<std::net::Tc
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<StdUnixListener> {
+    // A socket that a killed process left behind; the lock file says that nobody serves it. Nothing else is removed.
+    if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = StdUnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    // As at the servers: everybody on the machine may connect, and logs in then.
+    std::fs::set_permissions(path, Permissions::from_mode(ANYBODY))?;
+    Ok(listener)
+}
+
+/// Removes the files of the Unix sockets; a later client finds nobody there instead of nobody listening.
+pub fn remove_sockets(config: &Config) {
+    for addr in &config.listen.mysql {
+        if let ListenAddr::Unix(path) = addr {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// The accepting tasks of one core.
@@ -174,6 +198,26 @@ impl Drop for Load {
     }
 }
 
+/// A session as the tick and KILL find it. Also one that panics is gone then, or a drain would wait for it for ever.
+struct Presence {
+    core: Rc<Core>,
+    cell: Rc<SessionCell>,
+}
+
+impl Presence {
+    fn new(core: &Rc<Core>, cell: &Rc<SessionCell>) -> Self {
+        core.cells.add(cell.clone());
+        Self { core: core.clone(), cell: cell.clone() }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.core.cells.remove(&self.cell);
+        self.core.shared.registry.remove(self.cell.handle.id);
+    }
+}
+
 fn start(core: &Rc<Core>, socket: Socket) {
     let load = Load::new(core);
     tokio::task::spawn_local(client(core.clone(), socket, load));
@@ -189,12 +233,11 @@ async fn client(core: Rc<Core>, socket: Socket, load: Load) {
     let Some(login) = Box::pin(log_in(&core, socket, id)).await else { return };
     let handle = core.shared.registry.add(id, login.account.name().to_owned());
     let cell = SessionCell::new(handle);
-    core.cells.add(cell.clone());
+    let presence = Presence::new(&core, &cell);
     let (stream, capabilities, schema, sequence, parts) = LoginParts::split(login);
-    let side = ClientSide::new(stream, capabilities, cell.clone(), core.clone());
+    let side = ClientSide::new(stream, capabilities, cell, core.clone());
     Session::new(core.clone(), side, parts).run(schema, sequence).await;
-    core.cells.remove(&cell);
-    core.shared.registry.remove(id);
+    drop(presence);
     drop(load);
 }
 
@@ -237,15 +280,9 @@ impl Core {
             charset: info.as_ref().and_then(|i| u8::try_from(i.default_collation).ok()).unwrap_or(UTF8MB4_GENERAL_CI),
             status: pointsman_protocol::reply::Status::AUTOCOMMIT.bits(),
             deadline: config.listen.connect_timeout,
-            proxy_networks: config.listen.proxy_protocol_networks.iter().filter_map(network).collect(),
+            require_tls: matches!(config.listen.tls, ListenTls::On { required: true, .. }),
+            balancers: config.listen.proxy_protocol_networks.clone(),
         }
-    }
-}
-
-fn network(source: &TrustedSource) -> Option<Network> {
-    match source {
-        TrustedSource::Network(network) => network.to_string().parse().ok(),
-        TrustedSource::Unix => None,
     }
 }
 

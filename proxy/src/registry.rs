@@ -85,6 +85,15 @@ impl Registry {
         self.sessions.get(&id).map(|h| h.value().clone())
     }
 
+    /// The session that holds a server's thread, as SHOW PROCESSLIST numbers it; None also when two servers have
+    /// that number in use at once, as nobody can tell which is meant.
+    #[must_use]
+    pub fn by_server_thread(&self, thread: u32) -> Option<Arc<SessionHandle>> {
+        let mut holders = self.sessions.iter().filter(|s| s.lease().is_some_and(|(_, t)| t == thread));
+        let first = holders.next()?.value().clone();
+        holders.next().is_none().then_some(first)
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.sessions.len()

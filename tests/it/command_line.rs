@@ -108,3 +108,51 @@ fn health_is_told_over_http() -> Lab<()> {
     assert_eq!(proxy.http("/healthz").map(|answer| answer.status), Some(200), "the process itself is fine");
     Ok(())
 }
+
+#[test]
+fn check_names_every_mistake_of_a_real_pair() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    let (writer, standby, replica) = (group.server(0), group.server(1), group.server(2));
+    group.sql_everywhere("CREATE USER half@'%' IDENTIFIED BY 'half'")?;
+    writer.sql("SET GLOBAL max_connections = 20, GLOBAL wait_timeout = 30")?;
+    standby.sql("SET GLOBAL sql_mode = '', GLOBAL read_only = 0, GLOBAL binlog_format = 'STATEMENT'")?;
+    replica.sql("SET GLOBAL read_only = 0, GLOBAL max_allowed_packet = 1048576")?;
+    standby.sql("SET sql_log_bin = 0; DROP USER half@'%'")?;
+    standby.sql("SET sql_log_bin = 0; REVOKE SLAVE MONITOR ON *.* FROM pointsman@'%'")?;
+    standby.sql(
+        "SET sql_log_bin = 0; REVOKE ALL ON pointsman.* FROM pointsman@'%'; REVOKE SELECT ON *.* FROM pointsman@'%'",
+    )?;
+    group.stop_replication(2)?;
+    let half = "[[user]]\nname = \"half\"\npassword = \"half\"";
+    let hashed =
+        format!("[[user]]\nname = \"hashed\"\npassword = \"0x{}\"", "24412430303524".to_owned() + &"61".repeat(63));
+    let listen = "tls = \"required\"\ntls_cert = \"/nonexistent/cert.pem\"\ntls_key = \"/nonexistent/key.pem\"";
+    let (is_fine, said) = with_config(&proxy, "check", |text| {
+        format!("{}\n{half}\n{hashed}", text.replace("[listen]", &format!("[listen]\n{listen}")))
+    })?;
+    assert!(!is_fine, "{said}");
+    let [writer, standby, replica] = [writer, standby, replica].map(pointsman_tests::Server::address);
+    for (about, what) in [
+        ("listen.tls", "/nonexistent/key.pem"),
+        (writer.as_str(), "max_connections = 20"),
+        (&writer, "wait_timeout = 30"),
+        (&standby, "replication status can't be read"),
+        (&standby, "heartbeat can't be read"),
+        (&standby, "binlog_format = STATEMENT"),
+        (&replica, "max_allowed_packet = 1048576"),
+        (&replica, "is a replica, but read_only = 0"),
+        (&replica, "its replication IO thread is not connected"),
+        (&replica, "its replication SQL thread does not run"),
+        ("shard 'main'", "no confirmed writer"),
+        ("shard 'main'", "both masters are writable"),
+        ("shard 'main'", "sql_mode differs"),
+        ("user 'half'", &format!("can't log in to {standby}")),
+        ("user 'hashed'", "only a hash is known"),
+    ] {
+        let is_said = said.lines().any(|line| line.contains(about) && line.contains(what));
+        assert!(is_said, "nothing about {about}: {what} in\n{said}");
+    }
+    println!("{said}");
+    Ok(())
+}

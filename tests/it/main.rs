@@ -3,6 +3,7 @@
 mod applications;
 mod command_line;
 mod differential;
+mod doors;
 mod drivers;
 mod failures;
 mod lab;
@@ -10,8 +11,10 @@ mod limits;
 mod load;
 mod login;
 mod mysql9;
+mod process;
 mod routing;
 mod sessions;
+mod settings;
 mod shared;
 mod tidy;
 mod transactions;

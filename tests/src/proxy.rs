@@ -40,11 +40,13 @@ pub struct ProxyPlan {
     masters: Vec<String>,
     replicas: Vec<String>,
     listen_lines: String,
+    backend_lines: String,
     user_lines: String,
     shard_lines: String,
     proxy_lines: String,
     more: String,
     mysql_port: Option<u16>,
+    unix_socket: bool,
     ready: Ready,
     init: bool,
 }
@@ -54,6 +56,20 @@ impl ProxyPlan {
     #[must_use]
     pub fn listen(mut self, lines: &str) -> Self {
         push_line(&mut self.listen_lines, lines);
+        self
+    }
+
+    /// Lines for `[backend]`, such as `tls = "required"`.
+    #[must_use]
+    pub fn backend(mut self, lines: &str) -> Self {
+        push_line(&mut self.backend_lines, lines);
+        self
+    }
+
+    /// Applications may also come through the Unix socket [`Proxy::socket`].
+    #[must_use]
+    pub fn unix_socket(mut self) -> Self {
+        self.unix_socket = true;
         self
     }
 
@@ -92,6 +108,13 @@ impl ProxyPlan {
         self
     }
 
+    /// Other addresses for the masters, such as their Unix sockets.
+    #[must_use]
+    pub fn masters(mut self, addresses: &[String]) -> Self {
+        self.masters = addresses.to_vec();
+        self
+    }
+
     /// Whether replicas are configured at all.
     #[must_use]
     pub fn without_replicas(mut self) -> Self {
@@ -116,14 +139,19 @@ impl ProxyPlan {
     pub fn toml(&self, mysql: u16, admin: u16, http: u16, dir: &Path) -> String {
         let (app, app_password) = APP;
         let (backend, backend_password) = POINTSMAN;
+        let mut addresses = vec![format!("127.0.0.1:{mysql}")];
+        if self.unix_socket {
+            addresses.push(format!("unix:{}", socket_in(dir).display()));
+        }
         let lag = if self.shard_lines.contains("max_lag_ms") { "" } else { "max_lag_ms = 1000\n" };
         format!(
-            "[listen]\nmysql = \"127.0.0.1:{mysql}\"\nadmin = \"127.0.0.1:{admin}\"\nhttp = \"127.0.0.1:{http}\"\n{}\n\
-             [backend]\nuser = \"{backend}\"\npassword = \"{backend_password}\"\n\n\
+            "[listen]\nmysql = {addresses:?}\nadmin = \"127.0.0.1:{admin}\"\nhttp = \"127.0.0.1:{http}\"\n{}\n\
+             [backend]\nuser = \"{backend}\"\npassword = \"{backend_password}\"\n{}\n\
              [[user]]\nname = \"{app}\"\npassword = \"{app_password}\"\ndefault_schema = \"{SCHEMA}\"\n{}\n\
              [[shard]]\nname = \"main\"\nmasters = {:?}\nreplicas = {:?}\n{lag}{}\n\
              [proxy]\nstate_dir = {dir:?}\n{}\n{}",
             self.listen_lines,
+            self.backend_lines,
             self.user_lines,
             self.masters,
             self.replicas,
@@ -177,11 +205,13 @@ impl Proxy {
             masters: group.masters().iter().map(crate::Server::address).collect(),
             replicas: group.replicas().iter().map(crate::Server::address).collect(),
             listen_lines: String::new(),
+            backend_lines: String::new(),
             user_lines: String::new(),
             shard_lines: String::new(),
             proxy_lines: String::new(),
             more: String::new(),
             mysql_port: None,
+            unix_socket: false,
             ready: Ready::Readyz,
             init: true,
         }
@@ -200,6 +230,11 @@ impl Proxy {
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.dir.join("pointsman.toml")
+    }
+
+    /// The Unix socket, of a plan with [`ProxyPlan::unix_socket`].
+    pub fn socket(&self) -> PathBuf {
+        socket_in(&self.dir)
     }
 
     /// Where its log lies.
@@ -306,6 +341,10 @@ fn build() -> Lab<PathBuf> {
     template::run(command.current_dir(places::repository()))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| places::repository().join("target"), PathBuf::from);
     Ok(target.join("debug/pointsman"))
+}
+
+fn socket_in(dir: &Path) -> PathBuf {
+    dir.join("proxy.sock")
 }
 
 fn push_line(text: &mut String, lines: &str) {

@@ -25,8 +25,8 @@ struct Waiter {
     to: oneshot::Sender<Grant>,
 }
 
-#[derive(Default)]
 struct State {
+    limit: PoolLimit,
     open: usize,
     by_account: FxHashMap<u32, usize>,
     queue: VecDeque<Waiter>,
@@ -41,10 +41,24 @@ impl State {
     }
 }
 
+/// How many connections there may be at one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimit {
+    pub per_server: usize,
+    /// Of these, for one account.
+    pub per_account: usize,
+}
+
+impl PoolLimit {
+    /// Whether it allows less than another one in any respect.
+    #[must_use]
+    pub fn is_below(self, other: Self) -> bool {
+        self.per_server < other.per_server || self.per_account < other.per_account
+    }
+}
+
 /// Limits of one server.
 pub struct ServerLimit {
-    max: usize,
-    max_per_account: usize,
     waiting: AtomicUsize,
     state: Mutex<State>,
     /// One for each core: rung when somebody waits, so that idle connections are given up.
@@ -68,9 +82,17 @@ impl Drop for Slot {
 
 impl ServerLimit {
     #[must_use]
-    pub fn new(max: usize, max_per_account: usize, bells: Arc<[Notify]>) -> Arc<Self> {
-        let max_per_account = if max_per_account == 0 { max } else { max_per_account };
-        Arc::new(Self { max, max_per_account, waiting: AtomicUsize::new(0), state: Mutex::default(), bells })
+    pub fn new(limit: PoolLimit, bells: Arc<[Notify]>) -> Arc<Self> {
+        let state = State { limit, open: 0, by_account: FxHashMap::default(), queue: VecDeque::new() };
+        Arc::new(Self { waiting: AtomicUsize::new(0), state: Mutex::new(state), bells })
+    }
+
+    /// Another limit from now on. Those who wait get what a larger one allows at once; what is open beyond a smaller
+    /// one is the caller's to close.
+    pub fn set(self: &Arc<Self>, limit: PoolLimit) {
+        let mut state = self.lock();
+        state.limit = limit;
+        self.serve(&mut state);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,7 +121,7 @@ impl ServerLimit {
 
     fn admit(self: &Arc<Self>, state: &mut State, account: u32) -> Option<Slot> {
         let mine = state.by_account.entry(account).or_default();
-        if state.open >= self.max || *mine >= self.max_per_account {
+        if state.open >= state.limit.per_server || *mine >= state.limit.per_account {
             return None;
         }
         *mine += 1;
@@ -131,7 +153,7 @@ impl ServerLimit {
     /// Gives free places to those in front that may have them.
     fn serve(self: &Arc<Self>, state: &mut State) {
         let mut at = 0;
-        while at < state.queue.len() && state.open < self.max {
+        while at < state.queue.len() && state.open < state.limit.per_server {
             if state.queue[at].to.is_closed() {
                 self.leave(state, at);
                 continue;
@@ -187,10 +209,15 @@ pub struct Limits {
 
 impl Limits {
     #[must_use]
-    pub fn new(servers: usize, cores: usize, max: usize, max_per_account: usize) -> Self {
+    pub fn new(servers: usize, cores: usize, limit: PoolLimit) -> Self {
         let bells: Arc<[Notify]> = (0..cores).map(|_| Notify::new()).collect();
-        let servers = (0..servers).map(|_| ServerLimit::new(max, max_per_account, bells.clone())).collect();
+        let servers = (0..servers).map(|_| ServerLimit::new(limit, bells.clone())).collect();
         Self { servers, bells }
+    }
+
+    /// The same limit for each server, from now on.
+    pub fn set(&self, limit: PoolLimit) {
+        self.servers.iter().for_each(|server| server.set(limit));
     }
 
     #[must_use]

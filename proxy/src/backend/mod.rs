@@ -4,3 +4,5 @@ pub mod conn;
 pub mod limits;
 pub mod open;
 pub mod pool;
+pub mod stain;
+pub mod warm;

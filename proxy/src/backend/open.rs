@@ -5,6 +5,7 @@ use super::limits::Slot;
 use crate::core::Core;
 use crate::error::ClientError;
 use crate::login::backend::{BackendAddress, BackendLogin, BackendTarget, Compression, ConnectError, connect};
+use crate::net::tls::BackendTls;
 use crate::servers::Server;
 use pointsman_planner::ServerKind;
 use pointsman_protocol::Capabilities;
@@ -52,6 +53,24 @@ impl OpenError {
 impl Core {
     /// Opens and prepares a connection. Cancel safe: a dropped attempt frees its place.
     pub async fn open(
+        &self,
+        server: &Arc<Server>,
+        key: PoolKey,
+        identity: &Identity,
+        charset: u16,
+        slot: Slot,
+    ) -> Result<Box<BackendConn>, OpenError> {
+        let limit = self.config().backend.connect_timeout;
+        let open = self.open_patiently(server, key, identity, charset, slot);
+        let opened = tokio::time::timeout(limit, open).await.unwrap_or(Err(ConnectError::TimedOut(limit).into()));
+        if opened.is_ok() {
+            self.shared.warm.note(key, identity, charset);
+        }
+        opened
+    }
+
+    /// Without a limit for the whole of it: a name server and the first statement take their time too.
+    async fn open_patiently(
         &self,
         server: &Arc<Server>,
         key: PoolKey,
@@ -151,12 +170,19 @@ impl Core {
             crate::config::Compression::Zlib => Compression::Zlib,
             crate::config::Compression::Zstd => Compression::Zstd(ZSTD_LEVEL),
         };
+        let tls = match address {
+            // There is nobody to listen in, and no name to verify.
+            BackendAddress::Unix(_) => BackendTls::disabled(),
+            BackendAddress::Tcp(_) => (**self.shared.backend_tls.load()).clone(),
+        };
+        let backend = &config.backend;
         Ok(BackendTarget {
             address,
             host,
-            tls: (**self.shared.backend_tls.load()).clone(),
+            tls,
             compression,
-            connect_timeout: config.backend.connect_timeout,
+            connect_timeout: backend.connect_timeout,
+            user_timeout: backend.tcp_user_timeout,
         })
     }
 }
@@ -169,9 +195,10 @@ const ZSTD_LEVEL: u8 = 3;
 const ATTRIBUTES: &[u8] = b"\x0cprogram_name\x09pointsman";
 
 const MARIADB_TRACKERS: &[u8] =
-    b"SET session_track_schema=ON,session_track_state_change=ON,session_track_system_variables='*'";
+    b"SET session_track_schema=ON,session_track_state_change=ON,session_track_transaction_info='OFF',\
+    session_track_system_variables='*'";
 const MYSQL_TRACKERS: &[u8] = b"SET session_track_schema=ON,session_track_state_change=ON,\
-    session_track_gtids=OWN_GTID,session_track_system_variables='";
+    session_track_transaction_info='OFF',session_track_gtids=OWN_GTID,session_track_system_variables='";
 
 /// One allocation for a schema name that many connections share.
 #[must_use]

@@ -81,8 +81,10 @@ impl Core {
         let idle = pools.get_mut(&key)?;
         loop {
             let at = if always_switch {
-                // The longest idle: most likely another session's.
-                idle.iter().position(|c| wanted.reachable_from(&c.actual))
+                // The longest idle: never the session's own, which is the last; and an only one may be its own.
+                let mut usable = idle.iter().enumerate().filter(|(_, c)| wanted.reachable_from(&c.actual));
+                let first = usable.next().map(|(i, _)| i);
+                usable.next().and(first)
             } else {
                 let from = idle.len().saturating_sub(MATCH_DEPTH);
                 let exact = idle[from..].iter().rposition(|c| wanted.matches(&c.actual)).map(|i| i + from);
@@ -100,16 +102,25 @@ impl Core {
         !self.is_expired(conn) && !conn.io.has_pending_input()
     }
 
+    /// The connections of this key that lie ready on this core.
+    #[must_use]
+    pub fn idle_count(&self, key: PoolKey) -> usize {
+        self.pools.idle.borrow().get(&key).map_or(0, Vec::len)
+    }
+
+    fn idle_ms(&self, conn: &BackendConn) -> u64 {
+        self.clock.now_ms().saturating_sub(conn.idle_since_ms)
+    }
+
     fn is_expired(&self, conn: &BackendConn) -> bool {
         let config = self.config();
         let now = self.clock.now_ms();
         let server_limit = conn.server.wait_timeout_s().map_or(u64::MAX, |seconds| {
             u64::from(seconds).saturating_sub(WAIT_TIMEOUT_MARGIN.as_secs()).saturating_mul(1000)
         });
-        let idle_limit = (config.pool.max_idle.as_millis() as u64).min(server_limit);
         conn.generation != conn.server.pool_generation()
             || now.saturating_sub(conn.opened_ms) > config.pool.max_age.as_millis() as u64
-            || now.saturating_sub(conn.idle_since_ms) > idle_limit
+            || self.idle_ms(conn) > server_limit
     }
 
     /// Gives a connection back: to whoever waits, else to the idle ones. Anything but a ready one is closed.
@@ -162,11 +173,20 @@ impl Core {
         }
     }
 
-    /// Closes what has been idle or open for too long, and what the server has closed.
+    /// Closes what has been idle or open for too long, and what the server has closed. Of each key `pool.min_idle`
+    /// connections may be idle for longer.
     pub fn sweep_idle(&self) {
+        let max_idle_ms = self.config().pool.max_idle.as_millis() as u64;
+        let min_idle = self.min_idle();
         let mut pools = self.pools.idle.borrow_mut();
         for idle in pools.values_mut() {
             idle.retain_mut(|c| self.is_usable(c));
+            let mut spare = idle.len().saturating_sub(min_idle);
+            idle.retain(|c| {
+                let closes = spare > 0 && self.idle_ms(c) > max_idle_ms;
+                spare -= usize::from(closes);
+                !closes
+            });
         }
         pools.retain(|_, v| !v.is_empty());
     }

@@ -4,11 +4,10 @@ mod server;
 mod shard;
 mod user;
 
-use std::path::Path;
-
 use super::control_runtime;
 use super::report::Report;
-use crate::config::{Config, ListenTls};
+use crate::config::Config;
+use crate::core::setup;
 use crate::live::LiveConfig;
 use crate::monitor::Monitor;
 use crate::servers::Servers;
@@ -41,23 +40,12 @@ async fn check(config: Config) -> Report {
     report
 }
 
-/// Files that the configuration names must be readable now rather than at the first connection.
+/// Certificates and keys must be usable now rather than at the first connection.
 fn check_files(config: &Config, report: &mut Report) {
-    let mut files: Vec<(&str, &Path)> = vec![];
-    if let ListenTls::On { cert, key, client_ca, .. } = &config.listen.tls {
-        files.push(("listen.tls_cert", cert));
-        files.push(("listen.tls_key", key));
-        files.extend(client_ca.iter().map(|p| ("listen.tls_client_ca", p.as_path())));
+    if let Err(e) = setup::server_tls(config) {
+        report.problem("listen.tls_*", e.to_string());
     }
-    let tls = &config.backend.tls;
-    files.extend(tls.ca.iter().map(|p| ("backend.tls_ca", p.as_path())));
-    if let Some(identity) = &tls.identity {
-        files.push(("backend.tls_cert", &identity.cert));
-        files.push(("backend.tls_key", &identity.key));
-    }
-    for (setting, path) in files {
-        if let Err(e) = std::fs::File::open(path) {
-            report.problem(setting, format!("{} can't be read: {e}", path.display()));
-        }
+    if let Err(e) = setup::backend_tls(config) {
+        report.problem("backend.tls_*", e.to_string());
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod lock;
+mod panics;
 mod report;
 mod serve;
 
@@ -59,6 +60,7 @@ pub fn run(workers: impl FnOnce(Runtime) -> std::io::Result<()>) -> ExitCode {
     // Named once, because the control connections' driver takes whatever the process has chosen. An error means that
     // it was chosen already.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default().is_ok();
+    panics::report_by_place();
     let outcome = match Arguments::parse().command {
         Command::Init { config, admin_user } => {
             logging(LogFormat::Text, "error");

@@ -138,12 +138,8 @@ fn reload(path: &Path, runtime: &Runtime, monitor: &Monitor) {
     };
     runtime.servers.apply(&new);
     monitor.apply(&new);
-    let logins_changed = old.backend != new.backend || old.users != new.users;
+    // The data path follows: accounts, certificates, limits.
     runtime.config.store(new);
-    if logins_changed {
-        // After the store, so that connections of the new generation log in the new way.
-        runtime.servers.all().iter().for_each(|s| s.recycle_pools());
-    }
     log_diff(&diff);
 }
 

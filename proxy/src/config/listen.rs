@@ -7,8 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::form::{ClientTls, Compression, ListenForm};
-use super::network::TrustedSource;
 use super::problem::Problems;
+use crate::login::TrustedSource;
 
 /// A local address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,11 +1,9 @@
 //! Who may log in, from where, and as whom they go on to the servers.
 
-use std::net::IpAddr;
-
 use super::form::{Consistency, UserForm};
-use super::network::HostPattern;
 use super::problem::Problems;
 use super::secret::{self, Secret};
+use crate::login::HostPattern;
 
 /// Length of MySQL's stored caching_sha2_password string: `$A$005$`, 20 bytes of salt, 43 of digest.
 const CACHING_SHA2_LEN: usize = 70;
@@ -48,14 +46,6 @@ pub struct HashBytes(pub Vec<u8>);
 impl std::fmt::Debug for HashBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
-    }
-}
-
-impl User {
-    /// `peer` is None for the Unix socket.
-    #[must_use]
-    pub fn may_come_from(&self, peer: Option<IpAddr>) -> bool {
-        self.hosts.iter().any(|h| h.allows(peer))
     }
 }
 

@@ -30,6 +30,8 @@ impl CoarseClock {
 pub struct SessionCell {
     /// When the session wants to be woken; `u64::MAX` for never.
     deadline_ms: Cell<u64>,
+    /// Has a transaction or a pin, which a drain lets come to its end.
+    bound: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     pub handle: Arc<SessionHandle>,
 }
@@ -37,7 +39,7 @@ pub struct SessionCell {
 impl SessionCell {
     #[must_use]
     pub fn new(handle: Arc<SessionHandle>) -> Rc<Self> {
-        Rc::new(Self { deadline_ms: Cell::new(u64::MAX), waker: RefCell::new(None), handle })
+        Rc::new(Self { deadline_ms: Cell::new(u64::MAX), bound: Cell::new(false), waker: RefCell::new(None), handle })
     }
 
     pub fn set_deadline(&self, ms: u64) {
@@ -47,6 +49,17 @@ impl SessionCell {
     #[must_use]
     pub fn deadline(&self) -> u64 {
         self.deadline_ms.get()
+    }
+
+    pub fn set_bound(&self, bound: bool) {
+        self.bound.set(bound);
+    }
+
+    /// Whether the session has something better to do than wait. An alarm that changes nothing would be given again
+    /// at once, and the task would never come to an end of its turn: so a bound session is not told of a drain.
+    #[must_use]
+    pub fn is_due(&self, now_ms: u64, shutting_down: bool) -> bool {
+        now_ms >= self.deadline_ms.get() || self.handle.is_killed() || shutting_down && !self.bound.get()
     }
 
     /// Called by the session's task when it waits.
@@ -59,7 +72,7 @@ impl SessionCell {
     }
 
     fn check(&self, now_ms: u64, shutting_down: bool) {
-        if now_ms >= self.deadline_ms.get() || self.handle.is_killed() || shutting_down {
+        if self.is_due(now_ms, shutting_down) {
             if let Some(w) = &*self.waker.borrow() {
                 w.wake_by_ref();
             }

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod buffers;
+pub mod setup;
 pub mod shared;
 
 use crate::backend::pool::Pools;
@@ -9,9 +10,9 @@ use crate::config::Config;
 use crate::session::vars::Interner;
 use alarm::{CoarseClock, SessionCell, SessionCells};
 use buffers::BufPool;
-use pointsman_planner::Analysis;
 use pointsman_planner::cache::AnalysisCache;
 use pointsman_planner::reading::Reading;
+use pointsman_planner::{Analysis, Routines};
 use shared::Shared;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -27,6 +28,8 @@ pub struct Core {
     pub interner: Interner,
     pub pools: Pools,
     plans: RefCell<AnalysisCache>,
+    /// What the cached analyses believe of stored functions.
+    routines: RefCell<Routines>,
     random: Cell<u64>,
     shutting_down: Cell<bool>,
     /// Twice counted, so that a session's own handle costs no atomic.
@@ -44,6 +47,7 @@ impl Core {
             interner: Interner::default(),
             pools: Pools::default(),
             plans: RefCell::new(AnalysisCache::default()),
+            routines: RefCell::new(safe_functions(&shared.config.load())),
             random: Cell::new(rand::random::<u64>() | 1),
             shutting_down: Cell::new(false),
             config: RefCell::new(Rc::new(ConfigHandle(shared.config.load()))),
@@ -53,7 +57,7 @@ impl Core {
 
     /// The analysis of a statement, from the cache where it was seen before.
     pub fn analyze(&self, text: &[u8], reading: &Reading) -> Rc<Analysis> {
-        self.plans.borrow_mut().get_or_analyze(text, reading, &self.shared.routines)
+        self.plans.borrow_mut().get_or_analyze(text, reading, &self.routines.borrow())
     }
 
     /// A cheap random number (xorshift64*), for choices that only need to be spread.
@@ -78,7 +82,7 @@ impl Core {
     /// Whether a waiting session has something better to do than wait.
     #[must_use]
     pub fn alarm_due(&self, cell: &SessionCell) -> bool {
-        self.clock.now_ms() >= cell.deadline() || cell.handle.is_killed() || self.is_shutting_down()
+        cell.is_due(self.clock.now_ms(), self.is_shutting_down())
     }
 
     /// The configuration in force, as of the last tick.
@@ -91,6 +95,11 @@ impl Core {
         let live = self.shared.config.load();
         let stale = !Arc::ptr_eq(&live, &self.config.borrow().0);
         if stale {
+            let routines = safe_functions(&live);
+            if *self.routines.borrow() != routines {
+                *self.routines.borrow_mut() = routines;
+                self.plans.borrow_mut().clear();
+            }
             *self.config.borrow_mut() = Rc::new(ConfigHandle(live));
         }
     }
@@ -101,6 +110,10 @@ impl Core {
         self.refresh_config();
         self.cells.tick(now_ms, self.is_shutting_down());
     }
+}
+
+fn safe_functions(config: &Config) -> Routines {
+    Routines::new(&config.session.safe_functions)
 }
 
 /// The configuration as one core holds it.

@@ -2,6 +2,7 @@
 
 use crate::backend::conn::StatementKey;
 use crate::backend::limits::Limits;
+use crate::backend::warm::WarmLogins;
 use crate::live::LiveConfig;
 use crate::login::client::LoginShared;
 use crate::net::tls::BackendTls;
@@ -9,7 +10,6 @@ use crate::registry::Registry;
 use crate::servers::Servers;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use pointsman_planner::Routines;
 use pointsman_protocol::auth::Secret;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -23,7 +23,8 @@ pub struct Shared {
     pub login: LoginShared,
     pub backend_tls: ArcSwap<BackendTls>,
     pub identities: Identities,
-    pub routines: Routines,
+    /// Logins at the servers for which connections are kept ready.
+    pub warm: WarmLogins,
     pub statement_keys: StatementKeys,
     /// The statement that switches trackers on, by MySQL version.
     pub mysql_trackers: DashMap<u32, Arc<[u8]>>,

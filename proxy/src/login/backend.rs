@@ -26,8 +26,6 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_PROBES: u32 = 3;
 /// so far apart.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-/// Bytes that a server has not acknowledged for this long are lost with the connection.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What we say we accept: the protocol's largest, as the client's own limit is kept elsewhere.
 const MAX_PACKET: u32 = 1 << 30;
 
@@ -75,6 +73,9 @@ pub struct BackendTarget {
     pub compression: Compression,
     /// For everything up to the final OK.
     pub connect_timeout: Duration,
+    /// Bytes that the server has not acknowledged for this long are lost with the connection. None: as the kernel has
+    /// it.
+    pub user_timeout: Option<Duration>,
 }
 
 /// Who logs in, and as what.
@@ -138,15 +139,15 @@ impl From<ProtocolError> for ConnectError {
 /// Opens a connection and logs in.
 pub async fn connect(target: &BackendTarget, login: &BackendLogin) -> Result<BackendReady, ConnectError> {
     let all = async {
-        let socket = open(&target.address).await.map_err(ConnectError::Unreachable)?;
+        let socket = open(target).await.map_err(ConnectError::Unreachable)?;
         log_in(socket, target, login).await
     };
     let limit = target.connect_timeout;
     tokio::time::timeout(limit, all).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 
-async fn open(address: &BackendAddress) -> io::Result<Socket> {
-    match address {
+pub(super) async fn open(target: &BackendTarget) -> io::Result<Socket> {
+    match &target.address {
         BackendAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
         BackendAddress::Tcp(address) => {
             let tcp = TcpStream::connect(address).await?;
@@ -157,7 +158,7 @@ async fn open(address: &BackendAddress) -> io::Result<Socket> {
                 .with_retries(KEEPALIVE_PROBES);
             let options = SockRef::from(&tcp);
             options.set_tcp_keepalive(&keepalive)?;
-            options.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+            options.set_tcp_user_timeout(target.user_timeout)?;
             Ok(Socket::Tcp(tcp))
         }
     }

@@ -41,7 +41,8 @@ pub struct ChangedUser {
 ///
 /// The plugin is always switched, for a fresh salt: which one clients answer to (the greeting's, the last
 /// switch's) differs. Clients that can't switch answer to the greeting's.
-/// On an error that the client could be told it has been told, and as at MySQL the connection is to be closed.
+/// On an error that the client could be told it has been told. After [`LoginEnd::Refused`] the stream still takes
+/// commands, as at the servers; after any other end it is closed.
 pub async fn change_user(
     stream: &mut Stream,
     payload: &[u8],
@@ -56,6 +57,10 @@ pub async fn change_user(
     let sequence = packets.sequence;
     match result {
         Ok(changed) => Ok(changed),
+        Err(LoginEnd::Refused(failure)) => {
+            Packets::new(stream, sequence).write(&failure.encode()).await?;
+            Err(LoginEnd::Refused(failure))
+        }
         Err(end) => Err(tell(stream, sequence, end).await),
     }
 }

@@ -21,11 +21,12 @@ pub use super::change_user::{ChangeUserContext, ChangedUser, change_user};
 use super::hosts::Peer;
 use super::rsa_key::RsaKeySource;
 use super::throttle::Throttle;
+use super::trusted_source::TrustedSource;
 use super::verify::{Claim, Verified, verify};
 use super::{failures, fresh_nonces};
 use crate::net::packet::read_exact;
 use crate::net::tls::ServerTls;
-use crate::net::{Compressed, Network, PacketError, Packets, Socket, Stream};
+use crate::net::{Compressed, PacketError, Packets, Socket, Stream};
 
 /// What all clients are told and held to.
 #[derive(Clone, Debug)]
@@ -41,8 +42,10 @@ pub struct ClientLoginSettings {
     pub status: u16,
     /// For the whole login (connect_timeout).
     pub deadline: Duration,
+    /// Only TLS, or a Unix socket, is let in.
+    pub require_tls: bool,
     /// Connections from here begin with a PROXY header, always.
-    pub proxy_networks: Vec<Network>,
+    pub balancers: Vec<TrustedSource>,
 }
 
 /// A client that doesn't read its error is not waited for longer.
@@ -150,7 +153,8 @@ async fn run(
 ) -> Result<ClientLogin, LoginEnd> {
     let own = socket.peer().map_or(Peer::Local, Peer::Inet);
     let mut stream = Stream::Plain(socket);
-    let peer = match behind_balancer(&own, settings) {
+    let behind_balancer = settings.balancers.iter().any(|source| source.matches(&own));
+    let peer = match behind_balancer {
         true => proxied(&mut stream, own).await?,
         false => own,
     };
@@ -165,6 +169,10 @@ async fn run(
     let nonces = fresh_nonces();
     let mut sequence = greet(&mut stream, connection_id, settings, offered, &nonces).await?;
     let (mut stream, request) = read_request(stream, &mut sequence, offered, tls).await?;
+    if settings.require_tls && !stream.is_secure() {
+        let end = LoginEnd::Refused(failures::tls_required());
+        return Err(tell(&mut stream, sequence, end).await);
+    }
     let mut packets = Packets::new(&mut stream, sequence);
     let verified = verify(&mut packets, claim(&request, peer, nonces, settings, offered), shared).await;
     let sequence = packets.sequence;
@@ -190,10 +198,6 @@ fn claim<'a>(
         response: &request.auth_response,
         can_switch: (request.capabilities & offered).contains(Capabilities::PLUGIN_AUTH),
     }
-}
-
-fn behind_balancer(own: &Peer, settings: &ClientLoginSettings) -> bool {
-    own.ip().is_some_and(|ip| settings.proxy_networks.iter().any(|network| network.contains(ip)))
 }
 
 /// Reads the PROXY header and not a byte more. The specification forbids to guess whether there is one.

@@ -33,6 +33,12 @@ pub(super) fn insecure_transport() -> Failure {
     Failure::new(3159, *b"HY000", message)
 }
 
+/// 3159 ER_SECURE_TRANSPORT_REQUIRED, of the whole proxy.
+pub(super) fn tls_required() -> Failure {
+    let message = "Connections using insecure transport are prohibited (listen.tls = \"required\").";
+    Failure::new(3159, *b"HY000", message)
+}
+
 /// 1226 ER_USER_LIMIT_REACHED.
 pub(super) fn user_limit(user: &str, limit: u32) -> Failure {
     let message = format!("User '{user}' has exceeded the 'max_user_connections' resource (current value: {limit})");

@@ -1,13 +1,17 @@
 //! Where clients come from, and which origins an account allows.
 //!
-//! Source: MySQL manual, "Specifying Account Names": exact hosts, `%` and `_` wildcards, netmasks. Names are
-//! not resolved, as with skip_name_resolve.
+//! Source: MySQL manual, "Specifying Account Names": exact hosts, `%` wildcards, netmasks. Names are not resolved,
+//! as with skip_name_resolve.
 
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
+use thiserror::Error;
+
 use crate::net::Network;
+
+/// Octets of an IPv4 address.
+const OCTETS: usize = 4;
 
 /// The client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,61 +38,69 @@ impl Peer {
 }
 
 /// One entry of an account's `hosts`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostPattern {
-    /// `localhost`: Unix sockets and loopback addresses.
-    Localhost,
+    /// `%`
+    Any,
+    /// `localhost`: the Unix socket and the loopback addresses.
+    Local,
     Network(Network),
-    /// `%` is any string, `_` any character of the address's text.
-    Wildcard(String),
 }
 
-impl FromStr for HostPattern {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        if text.eq_ignore_ascii_case("localhost") {
-            return Ok(Self::Localhost);
-        }
-        Ok(text.parse().map_or_else(|_| Self::Wildcard(text.to_owned()), Self::Network))
-    }
+/// Why a text is no pattern. The operator's fault.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HostPatternError {
+    #[error("'{0}' is no address, no network like 10.0.0.0/8, and no pattern like 10.0.%")]
+    NotAPattern(String),
+    #[error("host names are not supported ('{0}'): the proxy does not ask DNS about its clients; use addresses")]
+    HostName(String),
 }
 
 impl HostPattern {
     #[must_use]
     pub fn matches(&self, peer: &Peer) -> bool {
         match (self, peer.ip()) {
-            (Self::Localhost, None) => true,
-            (Self::Localhost, Some(ip)) => ip.is_loopback(),
+            (Self::Any, _) | (Self::Local, None) => true,
+            (Self::Local, Some(ip)) => ip.is_loopback(),
             (Self::Network(network), Some(ip)) => network.contains(ip),
             (Self::Network(_), None) => false,
-            (Self::Wildcard(pattern), _) => like(pattern.as_bytes(), peer.host().as_bytes()),
         }
     }
 }
 
-/// SQL's LIKE without escapes, in time proportional to both lengths' product at worst.
-fn like(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'%') => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            Some(&c) if c == b'_' || c.eq_ignore_ascii_case(&text[t]) => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((after, from)) = retry else { return false };
-                retry = Some((after, from + 1));
-                (p, t) = (after, from + 1);
-            }
+impl FromStr for HostPattern {
+    type Err = HostPatternError;
+
+    fn from_str(text: &str) -> Result<Self, HostPatternError> {
+        match text {
+            "%" => return Ok(Self::Any),
+            "localhost" => return Ok(Self::Local),
+            _ => {}
         }
+        if let Some(network) = wildcard_network(text) {
+            return Ok(Self::Network(network));
+        }
+        let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':');
+        text.parse().map(Self::Network).map_err(|_| match is_name {
+            true => HostPatternError::HostName(text.to_owned()),
+            false => HostPatternError::NotAPattern(text.to_owned()),
+        })
     }
-    pattern[p..].iter().all(|c| *c == b'%')
+}
+
+/// `10.0.%` and `10.0.%.%` are 10.0.0.0/16.
+fn wildcard_network(text: &str) -> Option<Network> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let fixed = parts.iter().take_while(|p| **p != "%").count();
+    let only_wild_behind = parts[fixed..].iter().all(|p| *p == "%");
+    if fixed == parts.len() || parts.len() > OCTETS || !only_wild_behind {
+        return None;
+    }
+    let mut octets = [0u8; OCTETS];
+    for (octet, part) in octets.iter_mut().zip(&parts[..fixed]) {
+        *octet = part.parse().ok()?;
+    }
+    Some(Network::v4(Ipv4Addr::from(octets), u8::try_from(fixed * 8).ok()?))
 }
 
 #[cfg(test)]
@@ -103,19 +115,27 @@ mod tests {
             ("%", Peer::Local, true),
             ("10.1.%", inet("10.1.2.3"), true),
             ("10.1.%", inet("10.11.2.3"), false),
-            ("10.1._.3", inet("10.1.2.3"), true),
-            ("%.3", inet("10.3.3.3"), true),
-            ("%.3", inet("10.3.3.4"), false),
+            ("10.1.%.%", inet("10.1.2.3"), true),
+            ("0.0.0.0/0", inet("1.2.3.4"), true),
+            ("0.0.0.0/0", inet("::1"), false),
+            ("fd00::/8", inet("fd12::1"), true),
             ("10.0.0.0/255.0.0.0", inet("10.9.9.9"), true),
             ("10.0.0.0/8", Peer::Local, false),
             ("192.0.2.1", inet("::ffff:192.0.2.1"), true),
             ("localhost", Peer::Local, true),
             ("localhost", inet("127.0.0.1"), true),
             ("localhost", inet("10.0.0.1"), false),
-            ("", inet("10.0.0.1"), false),
+            ("localhost", inet("::1"), true),
         ] {
             let parsed: HostPattern = pattern.parse().unwrap();
             assert_eq!(parsed.matches(&peer), matches, "{pattern} {peer:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for text in ["", "10.0.0.0/33", "10.%.0.1", "10.0.0.0.%", "%.%.%.%.%", "db.example", "300.%", "::/129", "%.3"] {
+            assert!(text.parse::<HostPattern>().is_err(), "{text}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod failures;
 mod hosts;
 mod rsa_key;
 mod throttle;
+mod trusted_source;
 mod verify;
 
 pub use accounts::{Account, AccountSlot, AccountSpec, Accounts};
@@ -15,6 +16,7 @@ pub use failures::host_not_allowed;
 pub use hosts::{HostPattern, Peer};
 pub use rsa_key::RsaKeySource;
 pub use throttle::Throttle;
+pub use trusted_source::TrustedSource;
 
 use pointsman_protocol::auth::Nonces;
 use rand::RngExt as _;

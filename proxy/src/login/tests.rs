@@ -52,7 +52,8 @@ fn settings(plugin: Plugin) -> ClientLoginSettings {
         charset: 45,
         status: 2,
         deadline: Duration::from_secs(5),
-        proxy_networks: vec![],
+        require_tls: false,
+        balancers: vec![],
     }
 }
 
@@ -78,6 +79,7 @@ async fn meet(shared: &LoginShared, plugin: Plugin, login: &BackendLogin) -> End
         tls: BackendTls::disabled(),
         compression: Compression::None,
         connect_timeout: Duration::from_secs(5),
+        user_timeout: None,
     };
     let settings = settings(plugin);
     let server = async {
@@ -170,8 +172,7 @@ async fn silence_and_garbage_end_a_login() {
 async fn a_balancers_header_says_who_the_client_is() {
     let hosts = vec!["192.0.2.7".parse().unwrap()];
     let shared = shared(vec![AccountSpec { hosts, ..spec("app", vec![password("")]) }]);
-    let settings =
-        ClientLoginSettings { proxy_networks: vec!["127.0.0.0/8".parse().unwrap()], ..settings(Plugin::Native) };
+    let settings = ClientLoginSettings { balancers: vec!["127.0.0.0/8".parse().unwrap()], ..settings(Plugin::Native) };
     for header in [
         &b"PROXY TCP4 192.0.2.7 10.0.0.1 8080 3306\r\n"[..],
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x1f\x90\x0c\xea",
@@ -281,7 +282,24 @@ async fn a_dead_address_is_unreachable() {
         tls: BackendTls::disabled(),
         compression: Compression::None,
         connect_timeout: Duration::from_secs(1),
+        user_timeout: None,
     };
     let end = connect(&target, &login_as("a", "b")).await;
     assert!(matches!(end, Err(ConnectError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn unacknowledged_bytes_have_the_configured_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let limit = Some(Duration::from_millis(7654));
+    let target = BackendTarget {
+        address: BackendAddress::Tcp(listener.local_addr().unwrap()),
+        host: "127.0.0.1".into(),
+        tls: BackendTls::disabled(),
+        compression: Compression::None,
+        connect_timeout: Duration::from_secs(5),
+        user_timeout: limit,
+    };
+    let Socket::Tcp(tcp) = super::backend::open(&target).await.unwrap() else { unreachable!("the target is TCP") };
+    assert_eq!(socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap(), limit);
 }

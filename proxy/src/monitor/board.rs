@@ -20,6 +20,9 @@ const MISSED_PULSES: u32 = 3;
 /// Polls that may be missed before a sight of the writer says nothing of now.
 const MISSED_POLLS: u32 = 3;
 
+/// Reasons that are logged until a server is up again: with each probe another one could fill the disk.
+const MAX_TOLD: usize = 4;
+
 /// One shard under watch.
 #[derive(Debug)]
 pub struct Board {
@@ -35,6 +38,8 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Entry {
     view: View,
+    /// Why it is down, as logged since it was up.
+    told: Vec<String>,
     freshness: Freshness,
     measure: Option<Measure>,
     lag: Option<Lag>,
@@ -53,7 +58,9 @@ impl Board {
         if self.entries[index].view.reach == Reach::Failed {
             info!(shard = %self.shard.name, server = %server.addr, "server is up");
         }
+        self.entries[index].told.clear();
         server.set_applied_gtid(sight.applied.clone());
+        server.set_down_reason(None);
         self.entries[index].view = View { sight: Some(sight), reach: Reach::Answered };
         self.judge(index, config);
     }
@@ -62,10 +69,13 @@ impl Board {
     pub fn failed(&mut self, server: &Server, why: &str, config: &Monitoring) {
         let Some(index) = self.index(server.id) else { return };
         let entry = &mut self.entries[index];
-        if entry.view.reach != Reach::Failed {
+        // The first failure is often only a lost connection; why it does not come back is told too.
+        if !entry.told.iter().any(|told| told == why) && entry.told.len() < MAX_TOLD {
+            entry.told.push(why.to_owned());
             warn!(shard = %self.shard.name, server = %server.addr, why, "server is down");
         }
         entry.view.reach = Reach::Failed;
+        server.set_down_reason(Some(why));
         self.judge(index, config);
     }
 

@@ -22,6 +22,13 @@ pub struct Network {
 const MAPPED_BITS: u8 = 96;
 
 impl Network {
+    /// The IPv4 addresses that share the first `bits` of this one.
+    #[must_use]
+    pub fn v4(address: Ipv4Addr, bits: u8) -> Self {
+        let bits = MAPPED_BITS + bits.min(32);
+        Self { first: mapped(address.into()) & mask(bits), bits }
+    }
+
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         (mapped(address) ^ self.first) & mask(self.bits) == 0

@@ -68,6 +68,8 @@ pub struct Server {
     /// Between these two moments the server's share of reads grows.
     slow_start: [AtomicU64; 2],
     latency_us: AtomicU32,
+    /// Why it is not up, as the last probe saw it.
+    down_reason: ArcSwapOption<String>,
     info: ArcSwapOption<ServerInfo>,
     applied_gtid: ArcSwapOption<GtidSet>,
     pool_generation: AtomicU64,
@@ -89,6 +91,7 @@ impl Server {
             lag: AtomicU64::new(LAG_UNKNOWN),
             slow_start: [const { AtomicU64::new(0) }; 2],
             latency_us: AtomicU32::new(0),
+            down_reason: ArcSwapOption::empty(),
             info: ArcSwapOption::empty(),
             applied_gtid: ArcSwapOption::empty(),
             pool_generation: AtomicU64::new(0),
@@ -115,6 +118,19 @@ impl Server {
     #[must_use]
     pub fn takes_reads_at(&self, now: Moment) -> bool {
         now.as_micros() < self.reads_until.load(Ordering::Acquire)
+    }
+
+    /// Why the last probe failed; None after one that was answered.
+    #[must_use]
+    pub fn down_reason(&self) -> Option<Arc<String>> {
+        self.down_reason.load_full()
+    }
+
+    pub(crate) fn set_down_reason(&self, why: Option<&str>) {
+        // Compared first: the same reason comes with each probe.
+        if self.down_reason.load().as_deref().map(String::as_str) != why {
+            self.down_reason.store(why.map(|w| Arc::new(w.to_owned())));
+        }
     }
 
     /// As measured by the last probe.

@@ -8,7 +8,7 @@ use crate::error::ClientError;
 use crate::net::Stream;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::{HEADER_LEN, Header, PacketSpan, Scan, begin_packet, end_packet, scan_packet};
-use pointsman_protocol::reply::{EOF_HEADER, OK_HEADER, OkPacket, Status, put_eof};
+use pointsman_protocol::reply::{Change, ChangesBuilder, EOF_HEADER, OK_HEADER, OkPacket, Status, put_eof};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -127,6 +127,17 @@ impl ClientSide {
     pub async fn send_ok(&mut self, sequence: u8, status: Status) -> io::Result<()> {
         let mut wire = Vec::with_capacity(32);
         self.put_ok(&mut wire, sequence, &OkPacket { status, ..OkPacket::default() });
+        self.send(&wire).await
+    }
+
+    /// The OK that ends a login, which tells the schema to a client that tracks it.
+    pub async fn send_login_ok(&mut self, sequence: u8, status: Status, schema: Option<&str>) -> io::Result<()> {
+        let mut changes = ChangesBuilder::default();
+        if let Some(schema) = schema {
+            changes.push(Change::Schema(schema.as_bytes()));
+        }
+        let mut wire = Vec::with_capacity(64);
+        self.put_ok(&mut wire, sequence, &OkPacket { status, changes: changes.as_bytes(), ..OkPacket::default() });
         self.send(&wire).await
     }
 

@@ -36,7 +36,7 @@ impl Session {
             Command::FieldList => self.forward(wire, ReplyKind::Rows, sequence).await,
             Command::ProcessInfo => self.forward(wire, ReplyKind::Results, sequence).await,
             Command::Refresh | Command::Debug => self.forward(wire, ReplyKind::Single, sequence).await,
-            Command::BinlogDump | Command::BinlogDumpGtid | Command::TableDump | Command::RegisterReplica => {
+            Command::BinlogDump | Command::BinlogDumpGtid | Command::RegisterReplica => {
                 self.answer_error(sequence, &ClientError::not_supported("replication protocol")).await
             }
             Command::Shutdown => self.answer_error(sequence, &ClientError::not_supported("COM_SHUTDOWN")).await,
@@ -44,7 +44,7 @@ impl Session {
             Command::StmtBulkExecute => {
                 self.answer_error(sequence, &ClientError::not_supported("bulk execution")).await
             }
-            Command::Query | Command::StmtExecute | Command::Quit | Command::Unknown(_) => {
+            Command::TableDump | Command::Query | Command::StmtExecute | Command::Quit | Command::Unknown(_) => {
                 self.answer_error(sequence, &ClientError::unknown_command()).await
             }
         }
@@ -194,7 +194,8 @@ impl Session {
                 return self.fail(changed.next_sequence, &e).await;
             }
         }
-        self.ok(changed.next_sequence).await
+        self.client.send_login_ok(changed.next_sequence, self.status, self.state.wanted.schema.as_deref()).await?;
+        Ok(Next::Command)
     }
 
     async fn process_kill(&mut self, body: &[u8], sequence: u8) -> Step {

@@ -3,6 +3,7 @@
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
 use super::lease::{Lease, NoLease};
+use super::names::hides_collation;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
 use super::results::Leaves;
 use super::sync::{COMPUTED, Needs};
@@ -206,8 +207,14 @@ impl Session {
             self.shard().distrust(conn.server.id);
         }
         self.learn(&mut conn, request, &outcome);
+        let text = request.execute.map_or(request.wire, |e| e.text());
+        if outcome.error.is_none() && hides_collation(&outcome, text) {
+            if let Err(error) = Box::pin(self.learn_collation(&mut conn, &outcome, text)).await {
+                tracing::warn!(server = %conn.server.addr, %error, "lost a connection while asking its collation");
+            }
+        }
         if changes_trackers(request.analysis) {
-            if let Err(error) = Box::pin(self.take_over_trackers(&mut conn)).await {
+            if let Err(error) = Box::pin(self.take_over_trackers(&mut conn, request.analysis)).await {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }
@@ -241,7 +248,9 @@ impl Session {
         }
         conn.actual.diagnostics_empty = outcome.error.is_none() && outcome.warnings == 0;
         self.results.note(outcome, leaves);
-        self.pins.statement_done(self.status.contains(Status::IN_TRANS));
+        if !one_shot && uses_one_shots(&request.analysis) {
+            self.pins.statement_done(self.status.contains(Status::IN_TRANS));
+        }
     }
 
     fn apply_effects(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
@@ -372,6 +381,13 @@ const PER_STATEMENT: Status = Status::MORE_RESULTS
     .union(Status::METADATA_CHANGED)
     .union(Status::QUERY_WAS_SLOW)
     .union(Status::PS_OUT_PARAMS);
+
+/// Whether a setting for the next statement or transaction is used up by this one. Statements that touch no table
+/// leave it, except the end of a transaction.
+fn uses_one_shots(analysis: &Analysis) -> bool {
+    matches!(analysis.access(), Access::Read | Access::Write)
+        || analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }))
+}
 
 fn ends_a_pin(effect: &Effect) -> bool {
     matches!(

@@ -1,19 +1,41 @@
 //! KILL: ending another session or its statement, and stopping a statement on its server.
 
 use super::execute::Request;
+use super::sync::Needs;
 use super::{Session, Step};
-use crate::backend::conn::BackendConn;
+use crate::backend::conn::{BackendConn, BackendError, SmallReply};
 use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
-use pointsman_planner::{Access, Effect};
+use pointsman_planner::{
+    Access, Effect, FunctionName, Reads, Role, RoutePlan, RouteReason, ServerKind, Value, replace_calls,
+};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::command::put_query;
 use pointsman_protocol::frame::{begin_packet, end_packet};
+use pointsman_protocol::response::ReplyKind;
+use pointsman_protocol::row::text_values;
 use pointsman_shard_map::ServerId;
 use std::time::Duration;
 
 /// A KILL goes over a connection of its own; it must not wait for the pool that the victim may be filling.
 const KILL_LIMIT: Duration = Duration::from_secs(3);
+
+/// What a KILL ends, and the text of its id.
+fn kill_parts(text: &[u8]) -> (KillWhat, &[u8]) {
+    let mut rest = text.trim_ascii();
+    rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
+    let mut what = KillWhat::Connection;
+    loop {
+        let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        match &word.to_ascii_lowercase()[..] {
+            b"query" => what = KillWhat::Query,
+            b"kill" | b"hard" | b"soft" | b"connection" => {}
+            _ => return (what, rest),
+        }
+        rest = tail.trim_ascii_start();
+    }
+}
 
 /// How long the end of a write is waited for whose client has gone; the server finishes it in any case.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
@@ -35,7 +57,10 @@ pub(super) enum KillWhat {
 impl Session {
     /// KILL [CONNECTION | QUERY] id, with the ids that clients of this proxy see.
     pub(super) async fn kill(&mut self, id: u64, what: KillWhat, sequence: u8) -> Step {
-        let victim = u32::try_from(id).ok().and_then(|id| self.core.shared.registry.get(id));
+        let registry = &self.core.shared.registry;
+        let number = u32::try_from(id).ok();
+        // An id from SHOW PROCESSLIST is the server's; it means the session that runs there.
+        let victim = number.and_then(|n| registry.get(n).or_else(|| registry.by_server_thread(n)));
         let Some(victim) = victim else {
             return self.answer_error(sequence, &ClientError::no_such_thread(id)).await;
         };
@@ -45,7 +70,7 @@ impl Session {
         if what == KillWhat::Connection {
             victim.kill();
             if victim.id == self.client.cell.handle.id {
-                return self.fail(sequence, &ClientError::interrupted()).await;
+                return self.fail(sequence, &self.killed_itself()).await;
             }
         } else if victim.id == self.client.cell.handle.id {
             return self.answer_error(sequence, &ClientError::interrupted()).await;
@@ -55,6 +80,63 @@ impl Session {
         }
         self.client.send_ok(sequence, self.status).await?;
         Ok(super::Next::Command)
+    }
+
+    /// What a session is told that kills its own connection.
+    fn killed_itself(&self) -> ClientError {
+        match self.state.reading.server {
+            ServerKind::MariaDb => ClientError::killed(),
+            ServerKind::MySql => ClientError::interrupted(),
+        }
+    }
+
+    /// KILL of an expression: its value is asked of a server, with the session's own ids filled in.
+    pub(super) async fn kill_computed(&mut self, text: &[u8], sequence: u8) -> Step {
+        let (what, expression) = kill_parts(text);
+        let query = [b"SELECT ", expression].concat();
+        let own = Value::Unsigned(u64::from(self.client.cell.handle.id));
+        let query = replace_calls(&query, &self.state.reading, &[(FunctionName::ConnectionId, own)]).unwrap_or(query);
+        match self.ask(&query).await {
+            Ok(id) => self.kill(id, what, sequence).await,
+            Err(e) => self.answer_error(sequence, &e).await,
+        }
+    }
+
+    /// The number that a query gives in this session's state.
+    async fn ask(&mut self, query: &[u8]) -> Result<u64, ClientError> {
+        let plan = RoutePlan {
+            role: if self.lease.is_some() { Role::Held } else { Role::Writer },
+            reason: RouteReason::NeedsWriter,
+            max_lag_ms: None,
+            writes: false,
+        };
+        let mut conn = self.lease(&plan, Reads::USER_VARS, None).await.map_err(|e| e.error)?.conn;
+        let needs = self.needs(Reads::USER_VARS);
+        let reply = self.ask_on(&mut conn, query, needs).await;
+        let server = conn.server.addr.to_string();
+        self.keep_or_release(conn, false).await;
+        let reply = reply.map_err(|_| ClientError::server_lost(&server, false))?;
+        if let Some(e) = reply.error {
+            return Err(ClientError::from_server(e.code, e.sqlstate, &e.message));
+        }
+        let value = reply.rows.first().and_then(|row| text_values(row).next()?.ok()?).unwrap_or(b"");
+        let digits = value.iter().take_while(|b| b.is_ascii_digit());
+        Ok(digits.fold(0, |n: u64, b| n.saturating_mul(10).saturating_add(u64::from(b - b'0'))))
+    }
+
+    async fn ask_on(&self, conn: &mut BackendConn, query: &[u8], needs: Needs) -> Result<SmallReply, BackendError> {
+        let mut prefix = Vec::new();
+        let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
+        if commands > 0 {
+            conn.send(&prefix).await?;
+            let mut buf = self.core.buffers.take();
+            for _ in 0..commands {
+                conn.small_reply(&mut buf, ReplyKind::Single).await?;
+            }
+            self.core.buffers.give(buf);
+            self.state.wanted.adopt(conn, needs);
+        }
+        conn.query(query, &self.core.buffers).await
     }
 
     /// The client has gone in the middle of a statement: a read, or a wait for a lock, is stopped on its

@@ -3,6 +3,7 @@
 use super::Session;
 use super::sync::Needs;
 use crate::backend::conn::{BackendConn, PoolKey};
+use crate::backend::open::Identity;
 use crate::backend::pool::Acquired;
 use crate::balance::{ReadRequest, ReadTarget, choose_reader, wait_for_reader};
 use crate::config::Consistency;
@@ -53,19 +54,36 @@ impl Session {
         reads: Reads,
         exclude: Option<ServerId>,
     ) -> Result<Lease, NoLease> {
+        self.state.wanted.reads_user_vars = reads.intersects(Reads::USER_VARS | Reads::ANYTHING);
         if let Some(conn) = self.lease.take() {
-            if self.is_bound() {
+            // What a server says unasked is that it has ended the session (a timeout, a KILL).
+            if conn.io.has_pending_input() {
+                self.refuse_lost_state(&conn.server)?;
+            } else if self.is_bound() {
                 return self.bound(conn, plan).await;
-            }
-            if self.may_keep(&conn, plan, reads) {
+            } else if self.may_keep(&conn, plan, reads) {
                 return Ok(Lease { conn, spill: None });
+            } else {
+                Box::pin(self.settle(conn, reads)).await;
             }
-            Box::pin(self.settle(conn, reads)).await;
         }
         match plan.role {
             Role::Held | Role::Writer => self.writer().await,
             Role::Replica => self.reader(plan, exclude).await,
             Role::Any => self.any().await,
+        }
+    }
+
+    /// The server has ended the connection in hand. An error where it carried more than the last results.
+    fn refuse_lost_state(&mut self, server: &Server) -> Result<(), ClientError> {
+        let name = server.addr.to_string();
+        let in_transaction = self.status.contains(Status::IN_TRANS);
+        let pin = self.pins.reason();
+        self.lose_lease();
+        match pin {
+            _ if in_transaction => Err(ClientError::transaction_lost(&name)),
+            Some(what) => Err(ClientError::state_lost(&name, what)),
+            None => Ok(()),
         }
     }
 
@@ -108,7 +126,7 @@ impl Session {
             // A read may stay on the writer for the moment; it is always fresh enough there.
             Role::Replica => conn.server.takes_reads() || self.shard().confirmed_writer() == Some(conn.server.id),
         };
-        right_server && !always_switch
+        right_server && !always_switch && self.state.wanted.reachable_from(&conn.actual)
     }
 
     pub(super) fn shard(&self) -> Arc<Shard> {
@@ -132,10 +150,15 @@ impl Session {
         self.lease_from(writer, None).await
     }
 
-    /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer.
+    /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer. It has to
+    /// have what the session wrote all the same: the schema that is now USEd, say.
     async fn any(&mut self) -> Result<Lease, NoLease> {
+        if self.core.clock.now_ms() < self.freshness.writer_until_ms {
+            return self.writer().await;
+        }
         let shard = self.shard();
-        let request = ReadRequest { random: self.core.random(), ..ReadRequest::default() };
+        let token = self.freshness.token.as_ref();
+        let request = ReadRequest { token, random: self.core.random(), ..ReadRequest::default() };
         match self.lease_at(choose_reader(&shard, &request)).await {
             Some(Ok(lease)) => Ok(lease),
             Some(Err(_)) | None => self.writer().await,
@@ -176,8 +199,8 @@ impl Session {
     }
 
     async fn lease_from(&mut self, id: ServerId, spill: Option<SpillPermit>) -> Result<Lease, NoLease> {
-        let key = self.key(id);
-        if let Some(conn) = self.core.acquire_now(key, &self.state.wanted) {
+        let usual = !self.core.config().always_switch;
+        if let Some(conn) = usual.then(|| self.core.acquire_now(self.key(id), &self.state.wanted)).flatten() {
             self.client.cell.handle.lease_taken(id, conn.thread_id);
             return Ok(Lease { conn, spill });
         }
@@ -223,18 +246,35 @@ impl Session {
     /// A connection of this session's kind to this server.
     pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
         let wait = self.core.config().pool.wait_timeout;
-        let key = self.key(server.id);
-        let conn = self.connection_slowly(server, key, wait).await?;
+        let conn = self.connection_slowly(server, wait).await?;
+        let conn = if self.core.config().always_switch { Box::pin(self.stained(conn)).await } else { conn };
         self.client.cell.handle.lease_taken(server.id, conn.thread_id);
         Ok(conn)
+    }
+
+    /// `debug.always_switch`: the connection after a hostile session has used it.
+    async fn stained(&self, mut conn: Box<BackendConn>) -> Box<BackendConn> {
+        let writer = self.shard().confirmed_writer() == Some(conn.server.id);
+        let stain = self.core.stain(&mut conn, self.state.wanted.schema.is_some(), writer).await;
+        let cleaned = match stain {
+            Ok(true) => self.reset(&mut conn).await,
+            Ok(false) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if let Err(error) = cleaned {
+            // The statement will find the connection dead, as it might without this mode.
+            tracing::debug!(server = %conn.server.addr, %error, "lost a connection while it was stained");
+        }
+        conn
     }
 
     async fn connection_slowly(
         &mut self,
         server: &Arc<Server>,
-        key: PoolKey,
         wait: Duration,
     ) -> Result<Box<BackendConn>, ClientError> {
+        self.follow_account();
+        let key = self.key(server.id);
         match self.core.acquire(key, &self.state.wanted, wait).await {
             Acquired::Idle(conn) => Ok(conn),
             Acquired::Slot(slot) => {
@@ -246,6 +286,20 @@ impl Session {
             }
             Acquired::TimedOut => Err(ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64)),
         }
+    }
+
+    /// A reload may have changed who this user is at the servers. The session itself goes on, as it would at a server
+    /// whose account changes; so it does when the account is gone.
+    fn follow_account(&mut self) {
+        let accounts = self.core.shared.login.accounts.load();
+        let Some(account) = accounts.find(self.account.name()) else { return };
+        if Arc::ptr_eq(account, &self.account) {
+            return;
+        }
+        let user = account.backend_user().to_owned();
+        let secret = account.backend_secret(self.identity.secret.clone());
+        self.identity = Identity { number: self.core.shared.identities.number(&user, &secret), user, secret };
+        self.account = Arc::clone(account);
     }
 
     /// The connection in hand is gone, and all that it alone knew.

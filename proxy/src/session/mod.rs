@@ -9,6 +9,7 @@ mod execute;
 mod infile;
 mod kill;
 mod lease;
+mod names;
 pub mod pins;
 mod query;
 pub mod relay;
@@ -122,7 +123,7 @@ impl Session {
                 return Ok(Next::Close);
             }
         }
-        self.client.send_ok(sequence, self.status).await?;
+        self.client.send_login_ok(sequence, self.status, self.state.wanted.schema.as_deref()).await?;
         Ok(Next::Command)
     }
 

@@ -7,8 +7,7 @@ use super::{Next, Session, Step};
 use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
 use pointsman_planner::{
-    Analysis, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, Statement, StatementKind, TxFacts, leading_hint,
-    plan,
+    Analysis, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan,
 };
 use pointsman_protocol::command::{QueryText, parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
@@ -72,10 +71,18 @@ impl Session {
     async fn answer_here(&mut self, analysis: &Analysis, text: &[u8], sequence: u8) -> Option<Step> {
         let [statement] = &analysis.statements[..] else { return None };
         match statement.kind {
-            StatementKind::Kill => Some(match self.kill_target(statement, text) {
-                Some((id, what)) => self.kill(id, what, sequence).await,
-                None => self.answer_error(sequence, &ClientError::not_supported("KILL of a computed id")).await,
-            }),
+            StatementKind::Kill => {
+                // KILL QUERY ID and KILL USER speak of the server's own numbers and names.
+                let servers_own =
+                    |e: &Effect| matches!(e, Effect::Kill { scope: KillScope::QueryId | KillScope::User, .. });
+                if statement.effects.iter().any(servers_own) {
+                    return None;
+                }
+                Some(match kill_target(&statement.effects) {
+                    Some((id, what)) => self.kill(id, what, sequence).await,
+                    None => self.kill_computed(text, sequence).await,
+                })
+            }
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(statement.kind, text, sequence).await
             }
@@ -104,12 +111,14 @@ impl Session {
 
     /// The statement with calls that only the session can answer replaced by their values.
     pub(super) fn rewrite(&self, text: &[u8], reads: Reads) -> Option<Vec<u8>> {
+        // Beside the server's own thread numbers only the server's own answer fits.
+        let compared = reads.contains(Reads::PROCESSLIST) || names_threads(text);
         let asked = Reads::CONNECTION_ID | Reads::FOUND_ROWS | Reads::ROW_COUNT | Reads::DIAGNOSTICS;
         if !reads.intersects(asked) {
             return None;
         }
         let mut calls = Vec::new();
-        if reads.contains(Reads::CONNECTION_ID) {
+        if reads.contains(Reads::CONNECTION_ID) && !compared {
             calls.push((FunctionName::ConnectionId, Value::Unsigned(u64::from(self.client.cell.handle.id))));
         }
         let at_hand = self.lease.is_some();
@@ -133,18 +142,6 @@ impl Session {
         let mut wire = Vec::with_capacity(payload.len() + 8);
         let next = put_packet(&mut wire, 0, &payload);
         (wire, next)
-    }
-}
-
-impl Session {
-    /// The id that a KILL names, also where it names it as CONNECTION_ID().
-    fn kill_target(&self, statement: &Statement, text: &[u8]) -> Option<(u64, KillWhat)> {
-        kill_target(&statement.effects).or_else(|| {
-            let own = Value::Unsigned(u64::from(self.client.cell.handle.id));
-            let text = replace_calls(text, &self.state.reading, &[(FunctionName::ConnectionId, own)])?;
-            let analysis = self.core.analyze(&text, &self.state.reading);
-            kill_target(&analysis.statements.first()?.effects)
-        })
     }
 }
 
@@ -178,6 +175,14 @@ fn kill_target(effects: &[Effect]) -> Option<(u64, KillWhat)> {
         Effect::Kill { id: Some(id), scope: KillScope::Connection } => Some((*id, KillWhat::Connection)),
         _ => None,
     })
+}
+
+/// Whether a text that asks for CONNECTION_ID() compares it with what only the server numbers.
+fn names_threads(text: &[u8]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    [&b"is_used_lock"[..], b"pseudo_thread_id", b"processlist"]
+        .iter()
+        .any(|n| memchr::memmem::find(&lower, n).is_some())
 }
 
 /// `SHOW WARNINGS` with nothing behind it but a semicolon.

@@ -57,6 +57,8 @@ pub struct Leaves {
     pub unknown: bool,
     /// SHOW WARNINGS and its kin leave the diagnostics as they were.
     pub keeps_diagnostics: bool,
+    /// Something else than SELECTs: which of them change FOUND_ROWS(), and how, differs between servers.
+    pub odd_results: bool,
 }
 
 impl Leaves {
@@ -68,6 +70,7 @@ impl Leaves {
                 statement.kind,
                 StatementKind::ShowWarnings | StatementKind::ShowErrors | StatementKind::GetDiagnostics
             );
+            leaves.odd_results |= statement.kind != StatementKind::Select;
             for effect in &statement.effects {
                 match effect {
                     Effect::CalcFoundRows => leaves.calc_found_rows = true,
@@ -102,7 +105,7 @@ impl ResultState {
         match outcome.rows {
             Some(rows) => {
                 self.row_count = -1;
-                self.found_rows = Kept::Known(rows);
+                self.found_rows = if leaves.odd_results { Kept::OnConnection } else { Kept::Known(rows) };
             }
             None => self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX),
         }

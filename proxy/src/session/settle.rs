@@ -132,6 +132,7 @@ impl Session {
             deadline = deadline.min(now + limit.as_millis() as u64);
         }
         self.client.cell.set_deadline(deadline.min(self.hold_until));
+        self.client.cell.set_bound(self.is_bound());
     }
 
     /// The session is over: its connection is cleaned for others, or closed.
@@ -156,7 +157,7 @@ impl Session {
 
     /// COM_RESET_CONNECTION rolls back, drops temporary tables, releases locks, clears variables; and with them
     /// the trackers, which are switched on again.
-    async fn reset(&self, conn: &mut BackendConn) -> Result<(), BackendError> {
+    pub(super) async fn reset(&self, conn: &mut BackendConn) -> Result<(), BackendError> {
         let mut wire = Vec::new();
         BackendConn::put_command(&mut wire, COM_RESET_CONNECTION, &[]);
         let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await?;

@@ -1,5 +1,6 @@
 //! The state of a session that moves with it between connections, and how its statements are to be read.
 
+use super::names::forget_collations;
 use super::relay::Outcome;
 use super::sync::{COMPUTED, Wanted, family};
 use super::vars::Vars;
@@ -21,6 +22,7 @@ const NOT_CARRIED: &[&str] = &[
     "identity",
     "in_transaction",
     "insert_id",
+    "last_gtid",
     "last_insert_id",
     "proxy_user",
     "pseudo_thread_id",
@@ -34,6 +36,12 @@ const NOT_CARRIED: &[&str] = &[
     "statement_id",
     "warning_count",
 ];
+
+/// Whether a variable moves with the session from connection to connection.
+#[must_use]
+pub fn is_carried(name: &str) -> bool {
+    !NOT_CARRIED.contains(&name)
+}
 
 #[derive(Debug)]
 pub struct SessionState {
@@ -50,6 +58,7 @@ impl SessionState {
             charset,
             multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
             user_vars: Rc::default(),
+            reads_user_vars: false,
         };
         let reading = read_as(core, &wanted);
         Self { wanted, reading }
@@ -70,9 +79,9 @@ impl SessionState {
         if outcome.variables.is_empty() || one_shot {
             return;
         }
-        let mut vars = (*self.wanted.vars).clone();
+        let mut vars = forget_collations((*self.wanted.vars).clone(), &outcome.variables);
         for (name, value) in &outcome.variables {
-            if !NOT_CARRIED.contains(&name.as_str()) {
+            if is_carried(name) {
                 vars = vars.with(name, value);
             }
         }
@@ -86,7 +95,7 @@ impl SessionState {
         }
     }
 
-    fn set_vars(&mut self, core: &Core, vars: Vars) {
+    pub(super) fn set_vars(&mut self, core: &Core, vars: Vars) {
         self.wanted.vars = core.interner.intern(vars);
         self.reading = read_as(core, &self.wanted);
     }

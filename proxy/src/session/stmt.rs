@@ -88,6 +88,10 @@ impl Execution<'_> {
         }
         prepared.types.clone_from(&self.types);
     }
+
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
 }
 
 impl Session {

@@ -16,6 +16,9 @@ pub const COMPUTED: &[u8] = b"\0";
 pub const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 
+/// Not a variable: the collation that SET NAMES ... COLLATE gave to the results, which no variable tells.
+pub const NAMES_COLLATION: &str = "names collation";
+
 /// The state of a session that moves with it from connection to connection.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -24,8 +27,10 @@ pub struct Wanted {
     /// Collation id of the client's handshake.
     pub charset: u16,
     pub multi_statements: bool,
-    /// Literal-valued user variables.
+    /// User variables, by their literals.
     pub user_vars: Rc<Vec<(String, Vec<u8>)>>,
+    /// The statement at hand may read any user variable.
+    pub reads_user_vars: bool,
 }
 
 /// What a statement needs beyond variables and schema.
@@ -51,6 +56,8 @@ impl Needs {
     }
 }
 
+const RESULTS_CHARSET: &str = "character_set_results";
+
 impl Wanted {
     /// What the meaning of a prepared statement depends on.
     #[must_use]
@@ -62,15 +69,19 @@ impl Wanted {
     #[must_use]
     pub fn matches(&self, actual: &Actual) -> bool {
         Rc::ptr_eq(&self.vars, &actual.vars)
+            && self.reachable_from(actual)
             && actual.charset == Some(self.charset)
             && self.multi_statements == actual.multi_statements
             && self.schema == actual.schema
     }
 
-    /// A connection that has a schema can't be brought back to having none.
+    /// A connection that has a schema can't be brought back to having none; and a user variable that is set to
+    /// NULL is not the same as one that was never set (its type tells).
     #[must_use]
     pub fn reachable_from(&self, actual: &Actual) -> bool {
-        self.schema.is_some() || actual.schema.is_none()
+        let stale = |(name, _): &(String, Vec<u8>)| !self.user_vars.iter().any(|(n, _)| n == name);
+        (self.schema.is_some() || actual.schema.is_none())
+            && !(self.reads_user_vars && actual.user_vars.iter().any(stale))
     }
 
     /// Appends the commands that bring `conn` into this state; gives how many replies they will have.
@@ -119,9 +130,16 @@ impl Wanted {
     /// Appends the assignments, each with a comma behind it.
     fn put_vars(&self, set: &mut Vec<u8>, conn: &BackendConn) {
         let stale = |n: &&str| conn.actual.vars.get(n).is_some() && self.vars.get(n).is_none();
-        let names = conn.actual.charset != Some(self.charset) || NAMES_VARIABLES.iter().any(stale);
+        let collation = self.vars.get(NAMES_COLLATION);
+        let names = conn.actual.charset != Some(self.charset)
+            || NAMES_VARIABLES.iter().any(stale)
+            || collation != conn.actual.vars.get(NAMES_COLLATION);
         let mut base = conn.actual.vars.clone();
-        if names {
+        if let (true, Some(collation), Some(charset)) = (names, collation, self.vars.get(RESULTS_CHARSET)) {
+            set.extend_from_slice(&[b"NAMES ", charset, b" COLLATE ", collation, b","].concat());
+            let sets = NAMES_VARIABLES.iter().fold((*base).clone(), |all, n| all.with(n, charset));
+            base = Rc::new(sets.with("collation_connection", collation));
+        } else if names {
             let kind = conn.server.info().map_or(ServerKind::MariaDb, |i| i.kind);
             if let Some(c) = Collation::by_id(self.charset, family(kind)) {
                 set.extend_from_slice(format!("NAMES {} COLLATE {},", c.charset(), c.name).as_bytes());
@@ -130,7 +148,7 @@ impl Wanted {
             }
             base = Rc::new(NAMES_VARIABLES.iter().fold((*base).clone(), |all, n| all.without(n)));
         }
-        for change in self.vars.changes_from(&base) {
+        for change in self.vars.changes_from(&base).filter(|c| c.name() != NAMES_COLLATION) {
             put_assignment(set, change);
             set.push(b',');
         }

@@ -36,8 +36,23 @@ impl ClientTracking {
     fn wants(&self, variable: &[u8]) -> bool {
         match self.variables.as_deref() {
             None => DEFAULT_VARIABLES.contains(&variable),
-            Some(Variables::All) => true,
+            // Even then servers report GTIDs to nobody who has not named them.
+            Some(Variables::All) => variable != b"last_gtid",
             Some(Variables::These(names)) => names.iter().any(|n| n == variable),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &[u8]) {
+        let on = matches!(value, b"1" | b"on");
+        match name {
+            "session_track_schema" => self.schema = on,
+            "session_track_state_change" => self.state_change = on,
+            "session_track_system_variables" if value == b"*" => self.variables = Some(Box::new(Variables::All)),
+            "session_track_system_variables" => {
+                let names = value.split(|b| *b == b',').map(|n| n.trim_ascii().to_vec()).collect();
+                self.variables = Some(Box::new(Variables::These(names)));
+            }
+            _ => {}
         }
     }
 
@@ -63,25 +78,28 @@ impl ClientTracking {
 /// Whether a statement changed what its server reports.
 #[must_use]
 pub fn changes_trackers(analysis: &Analysis) -> bool {
-    analysis.effects().any(|e| matches!(e, Effect::SetSessionVar { name, .. } if name.starts_with("session_track_")))
+    tracker_settings(analysis).next().is_some()
+}
+
+/// The `session_track_*` variables that a statement sets.
+fn tracker_settings(analysis: &Analysis) -> impl Iterator<Item = &str> {
+    analysis.effects().filter_map(|e| match e {
+        Effect::SetSessionVar { name, .. } if name.starts_with("session_track_") => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 impl Session {
     /// The client has set its trackers: notes them, and sets the proxy's own again on the connection.
-    pub(super) async fn take_over_trackers(&mut self, conn: &mut BackendConn) -> Result<(), BackendError> {
-        const ASK: &[u8] =
-            b"SELECT @@session_track_system_variables,@@session_track_schema,@@session_track_state_change";
-        let pool = &self.core.buffers;
-        let reply = conn.query(ASK, pool).await?;
-        if let Some(row) = reply.rows.first() {
-            let mut values = text_values(row).map(|v| v.ok().flatten().unwrap_or(b""));
-            let mut next = || values.next().unwrap_or(b"").to_ascii_lowercase();
-            let list = next();
-            let names = list.split(|b| *b == b',').map(|n| n.trim_ascii().to_vec()).collect();
-            let variables = if list == b"*" { Variables::All } else { Variables::These(names) };
-            let schema = next() == b"1";
-            let state_change = next() == b"1";
-            self.client.tracking = ClientTracking { variables: Some(Box::new(variables)), schema, state_change };
+    pub(super) async fn take_over_trackers(
+        &mut self,
+        conn: &mut BackendConn,
+        analysis: &Analysis,
+    ) -> Result<(), BackendError> {
+        for name in tracker_settings(analysis) {
+            let reply = conn.query(format!("SELECT @@{name}").as_bytes(), &self.core.buffers).await?;
+            let first = reply.rows.first().and_then(|row| text_values(row).next()?.ok()?).unwrap_or(b"");
+            self.client.tracking.set(name, &first.to_ascii_lowercase());
         }
         let own = self.core.tracker_statement(conn).await?;
         conn.query(&own, &self.core.buffers).await?;

@@ -15,6 +15,15 @@ pub enum VarChange<'a> {
     Default(&'a str),
 }
 
+impl VarChange<'_> {
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Set(name, _) | Self::Default(name) => name,
+        }
+    }
+}
+
 impl Vars {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {

@@ -22,6 +22,7 @@ fn target(address: BackendAddress) -> BackendTarget {
         tls: BackendTls::disabled(),
         compression: Compression::None,
         connect_timeout: Duration::from_secs(10),
+        user_timeout: None,
     }
 }
 

@@ -59,7 +59,7 @@ impl Echo {
     pub async fn start(plugin: Plugin, tls: bool) -> Self {
         let files = certificates();
         let identity = Identity { certificate: files.named.clone(), key: files.key.clone() };
-        let tls = tls.then(|| Arc::new(ServerTls::load(ServerTlsFiles { identity, client_ca: None }).unwrap()));
+        let tls = tls.then(|| Arc::new(ServerTls::load(&ServerTlsFiles { identity, client_ca: None }).unwrap()));
         let shared = Arc::new(LoginShared::new(Arc::new(accounts()), tls, RsaKeySource::generated()));
         let settings = Arc::new(ClientLoginSettings {
             server_version: "8.0.99-pointsman".into(),
@@ -72,7 +72,8 @@ impl Echo {
             charset: 45,
             status: 2,
             deadline: Duration::from_secs(10),
-            proxy_networks: vec![],
+            require_tls: false,
+            balancers: vec![],
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::connection::Reply;
 use super::corpus::{Action, Mask, Step};
-use super::reply::{Event, Field};
+use super::reply::{Event, Field, status};
 use super::runner::Outcome;
 
 /// Fields shown for one statement: the first ones say what is wrong, the rest follows from them.
@@ -101,14 +101,29 @@ fn flatten_reply(command: &str, reply: &Reply, step: &Step) -> Vec<Field> {
         Err(error) => return vec![(format!("{command}: failure"), error.to_string())],
     };
     let mut fields = Vec::new();
+    let mut in_definitions = false;
     for run in events.chunk_by(|a, b| is_row(a) && is_row(b)) {
-        if is_row(&run[0]) {
+        let behind_definitions = in_definitions && matches!(run[0], Event::Eof { .. });
+        in_definitions = matches!(run[0], Event::Columns(_) | Event::Column(_) | Event::Prepared { .. });
+        if behind_definitions {
+            fields.extend(definitions_end(&run[0], step.mask));
+        } else if is_row(&run[0]) {
             rows(run, step, &mut fields);
         } else {
             fields.extend(run.iter().flat_map(Event::fields).map(|field| masked(field, step.mask)));
         }
     }
     fields.into_iter().map(|(name, value)| (format!("{command}: {name}"), value)).collect()
+}
+
+/// What the EOF behind the definitions tells that a proxy can know there. How many warnings there are by then and
+/// whether an index was found missing (or a state changed), a server that leaves this EOF out (as it does for the proxy) tells only at
+/// the end of the rows; there all is compared.
+fn definitions_end(event: &Event, mask: Mask) -> Vec<Field> {
+    const KNOWN_AT_THE_END: u16 = status::NO_GOOD_INDEX_USED | status::NO_INDEX_USED | status::SESSION_STATE_CHANGED;
+    let Event::Eof { status, .. } = event else { return Vec::new() };
+    let known = Event::Eof { warnings: 0, status: status & !KNOWN_AT_THE_END };
+    known.fields().into_iter().map(|field| masked(field, mask)).collect()
 }
 
 fn is_row(event: &Event) -> bool {

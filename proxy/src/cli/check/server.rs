@@ -155,7 +155,7 @@ fn settings(server: &Server, shard: &Shard, facts: &Facts, config: &Config, repo
         + SPARE_CONNECTIONS;
     let have = u64::from(facts.info.max_connections);
     if have < wanted {
-        report.problem(&server.addr, format!("max_connections = {have}, but {proxies} proxies may need {wanted} (pool.max_connections_per_server, proxy.count)"));
+        report.problem(&server.addr, format!("max_connections = {have}, but {wanted} may be needed (proxy.count = {proxies}, times pool.max_connections_per_server and monitoring)"));
     }
     if facts.info.max_allowed_packet < config.session.max_allowed_packet {
         report.warning(

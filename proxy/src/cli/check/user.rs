@@ -20,7 +20,7 @@ pub async fn check(user: &User, servers: &[Arc<Server>], config: &Config, report
     };
     let login = Backend { user: user.backend_user.clone(), password: password.clone(), ..config.backend.clone() };
     let mut dangerous: Vec<String> = vec![];
-    let mut logins = 0;
+    let (mut logins, mut refusals) = (0, 0);
     for server in servers {
         // Servers that are down have been reported already.
         let Some(info) = server.info() else { continue };
@@ -29,10 +29,13 @@ pub async fn check(user: &User, servers: &[Arc<Server>], config: &Config, report
                 logins += 1;
                 dangerous.extend(bypasses_read_only(&grants, &info).map(|right| format!("{right} on {}", server.addr)));
             }
-            Err(e) => report.problem(&about, format!("can't log in to {} as '{}': {e}", server.addr, login.user)),
+            Err(e) => {
+                refusals += 1;
+                report.problem(&about, format!("can't log in to {} as '{}': {e}", server.addr, login.user));
+            }
         }
     }
-    if dangerous.is_empty() && logins > 0 {
+    if dangerous.is_empty() && logins > 0 && refusals == 0 {
         report.fine(&about, format!("logs in to {logins} of {} servers and respects read_only", servers.len()));
     } else if !dangerous.is_empty() {
         let rights = dangerous.join(", ");

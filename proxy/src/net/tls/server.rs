@@ -1,10 +1,9 @@
-//! The certificate that clients see; it reloads without a restart.
+//! The certificate that clients see. A reload makes another one.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::{TlsAcceptor, TlsStream};
@@ -16,32 +15,23 @@ use crate::net::{Socket, Stream};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTlsFiles {
     pub identity: Identity,
-    /// Clients that show a certificate must have it from here; showing none is allowed.
+    /// Clients must show a certificate from here.
     pub client_ca: Option<PathBuf>,
 }
 
 /// TLS towards clients.
 #[derive(Debug)]
-pub struct ServerTls {
-    files: ServerTlsFiles,
-    current: ArcSwap<ServerConfig>,
-}
+pub struct ServerTls(Arc<ServerConfig>);
 
 impl ServerTls {
-    pub fn load(files: ServerTlsFiles) -> Result<Self, TlsSetupError> {
-        let config = build(&files)?;
-        Ok(Self { files, current: ArcSwap::new(config) })
-    }
-
-    /// Reads the files again, for new connections. On an error the old certificate stays.
-    pub fn reload(&self) -> Result<(), TlsSetupError> {
-        self.current.store(build(&self.files)?);
-        Ok(())
+    /// Reads the files.
+    pub fn load(files: &ServerTlsFiles) -> Result<Self, TlsSetupError> {
+        build(files).map(Self)
     }
 
     /// The server's half of the handshake.
     pub async fn accept(&self, socket: Socket) -> io::Result<Stream> {
-        let tls = TlsAcceptor::from(self.current.load_full()).accept(socket).await?;
+        let tls = TlsAcceptor::from(Arc::clone(&self.0)).accept(socket).await?;
         Ok(Stream::Tls(Box::new(TlsStream::Server(tls))))
     }
 }
@@ -54,7 +44,6 @@ fn build(files: &ServerTlsFiles) -> Result<Arc<ServerConfig>, TlsSetupError> {
         Some(path) => {
             let store = Arc::new(roots(&certificates(path)?, path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(store, provider())
-                .allow_unauthenticated()
                 .build()
                 .map_err(|e| TlsSetupError::ClientCa(e.to_string()))?;
             builder.with_client_cert_verifier(verifier)
