@@ -1,5 +1,6 @@
 //! The only place that chooses words a client will see: codes and SQLSTATEs are MySQL's, texts say what to do.
 
+use pointsman_planner::ServerKind;
 use pointsman_protocol::reply::ErrPacket;
 use std::borrow::Cow;
 
@@ -96,8 +97,10 @@ impl ClientError {
 
     /// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
     #[must_use]
-    pub fn read_only_transaction() -> Self {
-        Self::new(1792, b"25006", "Cannot execute statement in a READ ONLY transaction")
+    pub fn read_only_transaction(kind: ServerKind) -> Self {
+        // MySQL's message ends in a full stop.
+        let stop = if kind == ServerKind::MySql { "." } else { "" };
+        Self::new(1792, b"25006", format!("Cannot execute statement in a READ ONLY transaction{stop}"))
     }
 
     /// The server of an open transaction is gone, and the transaction with it.

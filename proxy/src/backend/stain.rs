@@ -6,7 +6,8 @@
 
 use super::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
-use crate::session::state::is_carried;
+use crate::session::state::absorb;
+use crate::session::sync::Wanted;
 use pointsman_protocol::command::COM_INIT_DB;
 use pointsman_protocol::frame::{HEADER_LEN, Header};
 use pointsman_protocol::reply::{Change, Changes, OkPacket};
@@ -29,6 +30,8 @@ const VARIABLES: &[&[u8]] = &[
 const USER_VARIABLES: &[&str] = &["a", "b", "i", "id", "n", "s", "x", "y", "hostile"];
 const USER_VALUE: &str = "'hostile'";
 
+/// What LAST_INSERT_ID() gives after [`RESULTS`].
+const LAST_INSERT_ID: u64 = 4711;
 /// Leaves a row count, a warning, a last insert id and FOUND_ROWS behind.
 const RESULTS: &[&[u8]] =
     &[b"DO LAST_INSERT_ID(4711)", b"SELECT SQL_CALC_FOUND_ROWS CAST('hostile' AS SIGNED) LIMIT 0"];
@@ -46,11 +49,11 @@ const PINNING: &[&[u8]] = &[
 const PIN_EVERY: u64 = 8;
 
 impl Core {
-    /// Stains a connection for the session that is about to get it. `schema`: whether that session has one; a
-    /// connection can't be brought back to having none. `writer`: temporary tables may be made here.
+    /// Stains a connection for the session that is about to get it and wants `wanted`: it must stay one that the
+    /// pool would have given to it. `writer`: temporary tables may be made here.
     ///
     /// Gives whether the connection has to be reset, as after a session that was pinned.
-    pub async fn stain(&self, conn: &mut BackendConn, schema: bool, writer: bool) -> Result<bool, BackendError> {
+    pub async fn stain(&self, conn: &mut BackendConn, wanted: &Wanted, writer: bool) -> Result<bool, BackendError> {
         conn.uses += 1;
         if conn.uses.is_multiple_of(PIN_EVERY) {
             for text in PINNING.iter().skip(usize::from(!writer)) {
@@ -59,23 +62,35 @@ impl Core {
             }
             return Ok(true);
         }
-        if schema {
+        if wanted.schema.is_some() {
             self.hostile_schema(conn).await?;
         }
         for text in VARIABLES {
             self.hostile(conn, text).await?;
         }
-        let assignments: Vec<String> = USER_VARIABLES.iter().map(|n| format!("@{n}={USER_VALUE}")).collect();
-        self.hostile(conn, format!("SET {}", assignments.join(",")).as_bytes()).await?;
-        for name in USER_VARIABLES {
-            conn.note_user_var(name, USER_VALUE.as_bytes());
-        }
+        self.hostile_user_variables(conn, wanted).await?;
         for text in RESULTS {
             self.hostile(conn, text).await?;
         }
-        conn.actual.last_insert_id = None;
+        conn.actual.last_insert_id = Some(LAST_INSERT_ID);
         conn.actual.diagnostics_empty = false;
         Ok(false)
+    }
+
+    async fn hostile_user_variables(&self, conn: &mut BackendConn, wanted: &Wanted) -> Result<(), BackendError> {
+        // A variable that was ever set differs from one that never was, even when it is NULL again; so a session
+        // that reads variables gets no connection with others than its own.
+        let meets = |name: &&&str| !wanted.reads_user_vars || wanted.user_vars.iter().any(|(n, _)| n == **name);
+        let names: Vec<&str> = USER_VARIABLES.iter().filter(meets).copied().collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let assignments: Vec<String> = names.iter().map(|n| format!("@{n}={USER_VALUE}")).collect();
+        self.hostile(conn, format!("SET {}", assignments.join(",")).as_bytes()).await?;
+        for name in names {
+            conn.note_user_var(name, USER_VALUE.as_bytes());
+        }
+        Ok(())
     }
 
     async fn hostile_schema(&self, conn: &mut BackendConn) -> Result<(), BackendError> {
@@ -97,15 +112,8 @@ impl Core {
         }
         let Some(payload) = last_packet(&reply.wire) else { return Ok(()) };
         let Ok(ok) = OkPacket::parse(payload, conn.capabilities) else { return Ok(()) };
-        let mut vars = (*conn.actual.vars).clone();
-        for change in Changes::new(ok.changes) {
-            if let Change::SystemVariable { name, value } = change {
-                let name = String::from_utf8_lossy(name);
-                if is_carried(&name) {
-                    vars = vars.with(&name, value);
-                }
-            }
-        }
+        let reported: Vec<_> = Changes::new(ok.changes).filter_map(|change| variable(&change)).collect();
+        let vars = absorb(&conn.actual.vars, &reported);
         conn.actual.vars = self.interner.intern(vars);
         Ok(())
     }
@@ -116,6 +124,11 @@ fn refused(conn: &mut BackendConn, what: &str, why: &[u8]) {
     let why = String::from_utf8_lossy(why);
     tracing::warn!(server = %conn.server.addr, what, %why, "debug.always_switch: a stain was refused");
     conn.readiness = Readiness::Broken;
+}
+
+fn variable(change: &Change<'_>) -> Option<(String, Vec<u8>)> {
+    let Change::SystemVariable { name, value } = change else { return None };
+    Some((String::from_utf8_lossy(name).into_owned(), value.to_vec()))
 }
 
 /// The payload of the last packet.

@@ -4,12 +4,13 @@ use super::execute::Request;
 use super::kill::KillWhat;
 use super::results::ResultState;
 use super::stmt::StatementTable;
+use super::sync::SERVER_DEFAULT;
 use super::tracking::ClientTracking;
 use super::{Next, Session, Step};
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
 use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
-use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, Statement, StatementKind};
+use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind};
 use pointsman_protocol::Command;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
@@ -145,7 +146,10 @@ impl Session {
     }
 
     async fn reset_connection(&mut self, sequence: u8) -> Step {
-        self.forget_session(self.state.wanted.charset).await;
+        // MySQL goes back to its own character set, not to that of the login.
+        let mysql = self.state.reading.server == ServerKind::MySql;
+        let charset = if mysql { SERVER_DEFAULT } else { self.state.wanted.charset };
+        self.forget_session(charset).await;
         self.ok(sequence).await
     }
 

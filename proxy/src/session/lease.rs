@@ -255,7 +255,7 @@ impl Session {
     /// `debug.always_switch`: the connection after a hostile session has used it.
     async fn stained(&self, mut conn: Box<BackendConn>) -> Box<BackendConn> {
         let writer = self.shard().confirmed_writer() == Some(conn.server.id);
-        let stain = self.core.stain(&mut conn, self.state.wanted.schema.is_some(), writer).await;
+        let stain = self.core.stain(&mut conn, &self.state.wanted, writer).await;
         let cleaned = match stain {
             Ok(true) => self.reset(&mut conn).await,
             Ok(false) => Ok(()),

@@ -37,10 +37,11 @@ const NOT_CARRIED: &[&str] = &[
     "warning_count",
 ];
 
-/// Whether a variable moves with the session from connection to connection.
+/// The variables after a server reported these to have changed.
 #[must_use]
-pub fn is_carried(name: &str) -> bool {
-    !NOT_CARRIED.contains(&name)
+pub fn absorb(vars: &Vars, reported: &[(String, Vec<u8>)]) -> Vars {
+    let carried = reported.iter().filter(|(name, _)| !NOT_CARRIED.contains(&name.as_str()));
+    carried.fold(forget_collations(vars.clone(), reported), |all, (name, value)| all.with(name, value))
 }
 
 #[derive(Debug)]
@@ -79,13 +80,7 @@ impl SessionState {
         if outcome.variables.is_empty() || one_shot {
             return;
         }
-        let mut vars = forget_collations((*self.wanted.vars).clone(), &outcome.variables);
-        for (name, value) in &outcome.variables {
-            if is_carried(name) {
-                vars = vars.with(name, value);
-            }
-        }
-        self.set_vars(core, vars);
+        self.set_vars(core, absorb(&self.wanted.vars, &outcome.variables));
     }
 
     /// A variable was set to DEFAULT: it has no value of its own any more where that moves (timestamp).

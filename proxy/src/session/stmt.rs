@@ -9,7 +9,7 @@ use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, Prepared, StatementKey};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, Hint, RoutePlan, leading_hint};
+use pointsman_planner::{Analysis, Hint, RoutePlan, ServerKind, leading_hint};
 use pointsman_protocol::command::{COM_STMT_CLOSE, COM_STMT_PREPARE};
 use pointsman_protocol::frame::{HEADER_LEN, put_packet};
 use pointsman_protocol::reply::Status;
@@ -103,6 +103,12 @@ impl Session {
         self.statements.as_mut()?.statements.get_mut(&id)
     }
 
+    /// The error of the server that the client believes to talk to.
+    fn unknown_statement(&self, id: u32, mariadb: &str) -> ClientError {
+        let command = if self.state.reading.server == ServerKind::MySql { "mysql_stmt_precheck" } else { mariadb };
+        ClientError::unknown_statement(id, command)
+    }
+
     pub(super) async fn stmt_prepare(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         let limit = self.core.config().session.max_prepared_statements as usize;
         if self.table().statements.len() >= limit {
@@ -126,7 +132,8 @@ impl Session {
             statement_id: Some(id),
             analysis: &analysis,
             plan: RoutePlan { writes: false, ..plan },
-            reads: pointsman_planner::Reads::default(),
+            // The metadata of a user variable depends on its value.
+            reads: analysis.reads() & pointsman_planner::Reads::USER_VARS,
             execute: None,
         };
         let key = self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts()));
@@ -171,7 +178,7 @@ impl Session {
         let capabilities = self.client.capabilities;
         let max_long_data = self.core.config().session.max_long_data as usize;
         let Some(statement) = self.statement(id) else {
-            return self.answer_error(sequence, &ClientError::unknown_statement(id, "mysqld_stmt_execute")).await;
+            return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_execute")).await;
         };
         let Ok(parsed) = Execute::parse(body, statement.parameters, capabilities) else {
             return self.fail(sequence, &ClientError::malformed()).await;
@@ -294,7 +301,7 @@ impl Session {
 
     pub(super) async fn stmt_fetch(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
-        let unknown = ClientError::unknown_statement(id, "mysqld_stmt_fetch");
+        let unknown = self.unknown_statement(id, "mysqld_stmt_fetch");
         let open = self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id));
         let known = self.statement(id).map(|s| (s.key, s.analysis.clone()));
         let (Some((key, analysis)), true, Some(conn)) = (known, open, &self.lease) else {
@@ -357,7 +364,7 @@ impl Session {
     pub(super) async fn stmt_reset(&mut self, body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
         let Some(statement) = self.statement(id) else {
-            return self.answer_error(sequence, &ClientError::unknown_statement(id, "mysqld_stmt_reset")).await;
+            return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_reset")).await;
         };
         statement.clear_long_data();
         statement.too_long = false;

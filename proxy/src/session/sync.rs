@@ -12,6 +12,9 @@ use std::rc::Rc;
 /// pinned to the connection that has it.
 pub const COMPUTED: &[u8] = b"\0";
 
+/// Stands for the collation id of a handshake where the server's own default holds.
+pub const SERVER_DEFAULT: u16 = 0;
+
 /// The variables that SET NAMES sets.
 pub const NAMES_VARIABLES: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];

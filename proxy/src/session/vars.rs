@@ -89,6 +89,9 @@ impl Interner {
 /// quoted (error 1232), everything else must be.
 pub fn put_assignment(out: &mut Vec<u8>, change: VarChange<'_>) {
     match change {
+        VarChange::Default(name) if WRONG_DEFAULT.contains(&name) => {
+            out.extend_from_slice(format!("{name}=@@global.{name}").as_bytes());
+        }
         VarChange::Default(name) => {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"=DEFAULT");
@@ -100,6 +103,9 @@ pub fn put_assignment(out: &mut Vec<u8>, change: VarChange<'_>) {
         }
     }
 }
+
+/// MySQL (9.7 and before) takes DEFAULT for OFF here, whatever the global value is.
+const WRONG_DEFAULT: &[&str] = &["foreign_key_checks", "unique_checks"];
 
 fn put_value(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     if is_number(value) {
@@ -147,14 +153,14 @@ mod tests {
 
     #[test]
     fn changes_set_what_differs_and_reset_what_is_stale() {
-        let actual = vars(&[("sql_mode", "ANSI"), ("time_zone", "+00:00"), ("unique_checks", "OFF")]);
+        let actual = vars(&[("sql_mode", "ANSI"), ("sql_notes", "OFF"), ("time_zone", "+00:00"), ("unique_checks", "OFF")]);
         let wanted = vars(&[("sql_mode", ""), ("time_zone", "+00:00"), ("max_join_size", "5")]);
         let mut out = Vec::new();
         for change in wanted.changes_from(&actual) {
             put_assignment(&mut out, change);
             out.push(b';');
         }
-        assert_eq!(String::from_utf8(out).unwrap(), "unique_checks=DEFAULT;max_join_size=5;sql_mode='';");
+        assert_eq!(String::from_utf8(out).unwrap(), "sql_notes=DEFAULT;unique_checks=@@global.unique_checks;max_join_size=5;sql_mode='';");
     }
 
     #[test]
