@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo when `make deps` has just installed it.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help deps build test fmt lint unit it demo conformance bench clean-lab
+.PHONY: help deps build test fmt lint unit it demo conformance bench sysbench clean-lab
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,16 @@ demo: ## real servers, Pointsman and a PHP site; prints where each statement wen
 conformance: ## MariaDB's own tests, directly and through Pointsman (all of them: takes long)
 	@python3 scripts/conformance.py
 
-bench: ## benchmarks
-	cargo bench -p pointsman-benches
+bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (Debian package haproxy; three minutes)
+	@command -v haproxy >/dev/null || { echo "make bench needs haproxy: apt-get install haproxy" >&2; exit 1; }
+	cargo build --release -p pointsman-proxy --bin pointsman
+	cargo build --release -p pointsman-benches --bins
+	target/release/compare
+
+sysbench: ## sysbench's OLTP workloads through Pointsman, 60 s each (Debian package sysbench; ten minutes)
+	@command -v sysbench >/dev/null || { echo "make sysbench needs sysbench: apt-get install sysbench" >&2; exit 1; }
+	cargo build --release -p pointsman-proxy --bin pointsman
+	POINTSMAN_BIN=target/release/pointsman cargo run -p pointsman-benches --bin sysbench -- --direct
 
 clean-lab: ## remove cached servers and templates (.cache)
 	@scripts/clean-lab.sh

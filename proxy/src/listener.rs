@@ -320,3 +320,23 @@ fn offered(kind: ServerKind) -> Capabilities {
         ServerKind::MySql => both | Capabilities::LONG_PASSWORD | Capabilities::QUERY_ATTRIBUTES,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle client costs its task, its socket's registration, and little else: what a session does rarely is boxed
+    /// while it runs, so that ten thousand idle ones don't hold the room for it.
+    const ALLOWED_TASK: usize = 3 * 1024;
+
+    fn size_of_future<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_client_stays_small() {
+        let size = size_of_future(client);
+        println!("{size} bytes; of them the session {}", size_of::<Session>());
+        assert!(size <= ALLOWED_TASK, "the task of a client has grown to {size} bytes");
+    }
+}

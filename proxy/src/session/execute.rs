@@ -57,7 +57,9 @@ impl Session {
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
         if self.is_refused_in_read_only(request) {
-            return self.told(request.client_sequence, &ClientError::read_only_transaction(self.state.reading.server)).await;
+            return self
+                .told(request.client_sequence, &ClientError::read_only_transaction(self.state.reading.server))
+                .await;
         }
         loop {
             attempts += 1;
