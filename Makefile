@@ -49,7 +49,7 @@ bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (De
 sysbench: ## sysbench's OLTP workloads through Pointsman, 60 s each (Debian package sysbench; ten minutes)
 	@command -v sysbench >/dev/null || { echo "make sysbench needs sysbench: apt-get install sysbench" >&2; exit 1; }
 	cargo build --release -p pointsman-proxy --bin pointsman
-	POINTSMAN_BIN=target/release/pointsman cargo run -p pointsman-benches --bin sysbench -- --direct
+	POINTSMAN_BIN=$(CURDIR)/target/release/pointsman cargo run -p pointsman-benches --bin sysbench -- --direct
 
 clean-lab: ## remove cached servers and templates (.cache)
 	@scripts/clean-lab.sh

@@ -162,7 +162,8 @@ fn accounts_sql(kind: Kind) -> String {
     statements.push(format!("GRANT {pointsman} ON *.* TO pointsman@'%'"));
     statements.push(format!("GRANT {POINTSMAN_HEARTBEAT} ON pointsman.* TO pointsman@'%'"));
     statements.push("GRANT REPLICATION SLAVE ON *.* TO replication@'%'".to_owned());
-    statements.push(format!("CREATE DATABASE {SCHEMA}"));
+    // The installation itself runs with the server's compiled default, which is latin1 on MariaDB 10.11.
+    statements.push(format!("CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4"));
     // One statement a line: that is how both servers read such a file.
     statements.join(";\n") + ";\n"
 }
