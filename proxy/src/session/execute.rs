@@ -243,6 +243,7 @@ impl Session {
         }
         conn.actual.schema.clone_from(&self.state.wanted.schema);
         conn.actual.vars.clone_from(&self.state.wanted.vars);
+        self.results.note_insert_id_before(outcome.last_insert_id, conn.actual.last_insert_id);
         if outcome.last_insert_id != 0 || leaves.insert_id || leaves.unknown || outcome.error.is_some() {
             conn.actual.last_insert_id = None;
         }
