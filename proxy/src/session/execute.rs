@@ -248,7 +248,9 @@ impl Session {
             conn.actual.last_insert_id = None;
         }
         conn.actual.diagnostics_empty = outcome.error.is_none() && outcome.warnings == 0;
-        self.results.note(outcome, leaves);
+        if ran || outcome.error.is_some() || !leaves.keeps_diagnostics {
+            self.results.note(outcome, leaves, ran);
+        }
         if !one_shot && uses_one_shots(&request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }

@@ -95,8 +95,8 @@ impl Leaves {
 }
 
 impl ResultState {
-    /// Takes in the reply of a statement that ran on the held connection.
-    pub fn note(&mut self, outcome: &Outcome, leaves: Leaves) {
+    /// Takes in the reply of a statement that ran on the held connection, or was only prepared there.
+    pub fn note(&mut self, outcome: &Outcome, leaves: Leaves, ran: bool) {
         if leaves.keeps_diagnostics && outcome.error.is_none() {
             return;
         }
@@ -112,6 +112,9 @@ impl ResultState {
             return;
         }
         self.diagnostics = if outcome.warnings > 0 { Diagnostics::OnConnection } else { Diagnostics::Empty };
+        if !ran {
+            return;
+        }
         match outcome.rows {
             Some(rows) => {
                 self.row_count = -1;
