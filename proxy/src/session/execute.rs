@@ -245,11 +245,14 @@ impl Session {
         }
         conn.actual.schema.clone_from(&self.state.wanted.schema);
         conn.actual.vars.clone_from(&self.state.wanted.vars);
+        self.results.note_insert_id_before(outcome.last_insert_id, conn.actual.last_insert_id);
         if outcome.last_insert_id != 0 || leaves.insert_id || leaves.unknown || outcome.error.is_some() {
             conn.actual.last_insert_id = None;
         }
         conn.actual.diagnostics_empty = outcome.error.is_none() && outcome.warnings == 0;
-        self.results.note(outcome, leaves);
+        if ran || outcome.error.is_some() || !leaves.keeps_diagnostics {
+            self.results.note(outcome, leaves, ran);
+        }
         if !one_shot && uses_one_shots(&request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }

@@ -55,7 +55,11 @@ impl Session {
         exclude: Option<ServerId>,
     ) -> Result<Lease, NoLease> {
         self.state.wanted.reads_user_vars = reads.intersects(Reads::USER_VARS | Reads::ANYTHING);
-        if let Some(conn) = self.lease.take() {
+        if let Some(mut conn) = self.lease.take() {
+            if self.results.insert_id_is_doubtful() && reads.intersects(Reads::LAST_INSERT_ID | Reads::ANYTHING) {
+                // A failure shows again with the statement itself.
+                let _ = Box::pin(self.learn_insert_id(&mut conn)).await;
+            }
             // What a server says unasked is that it has ended the session (a timeout, a KILL).
             if conn.io.has_pending_input() {
                 self.refuse_lost_state(&conn.server)?;

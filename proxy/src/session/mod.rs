@@ -5,6 +5,7 @@
 
 pub mod client;
 mod commands;
+mod diagnostics;
 mod execute;
 mod infile;
 mod kill;

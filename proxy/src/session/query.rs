@@ -1,5 +1,6 @@
 //! COM_QUERY: read, routed, run; or answered here where only the session knows.
 
+use super::diagnostics::RowFormat;
 use super::execute::Request;
 use super::kill::KillWhat;
 use super::results::{Diagnostics, Kept};
@@ -84,29 +85,10 @@ impl Session {
                 })
             }
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
-                self.captured_diagnostics(statement.kind, text, sequence).await
+                self.captured_diagnostics(analysis, text, RowFormat::Text, sequence).await
             }
             _ => None,
         }
-    }
-
-    /// SHOW WARNINGS after the connection went back: the copy, for the plain form of the statement.
-    async fn captured_diagnostics(&mut self, kind: StatementKind, text: &[u8], sequence: u8) -> Option<Step> {
-        let Diagnostics::Captured(captured) = &self.results.diagnostics else { return None };
-        let wire = if kind == StatementKind::ShowWarnings { &captured.warnings } else { &captured.errors };
-        if !is_two_words(text) {
-            let error = ClientError::not_supported("SHOW WARNINGS with LIMIT or COUNT after result_state_hold_ms");
-            return Some(self.answer_error(sequence, &error).await);
-        }
-        let wire = wire.clone();
-        Some(self.replay(&wire, sequence).await)
-    }
-
-    /// Relays packets that a server sent earlier, as this client reads them.
-    async fn replay(&mut self, wire: &[u8], sequence: u8) -> Step {
-        let out = super::relay::rewrite_captured(&self.client, wire, sequence, self.status);
-        self.client.send(&out).await?;
-        Ok(Next::Command)
     }
 
     /// The statement with calls that only the session can answer replaced by their values.
@@ -183,10 +165,4 @@ fn names_threads(text: &[u8]) -> bool {
     [&b"is_used_lock"[..], b"pseudo_thread_id", b"processlist"]
         .iter()
         .any(|n| memchr::memmem::find(&lower, n).is_some())
-}
-
-/// `SHOW WARNINGS` with nothing behind it but a semicolon.
-fn is_two_words(text: &[u8]) -> bool {
-    let text = text.trim_ascii().strip_suffix(b";").unwrap_or(text.trim_ascii());
-    text.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).count() == 2
 }

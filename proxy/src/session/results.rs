@@ -32,15 +32,25 @@ pub struct CapturedDiagnostics {
 #[derive(Clone, Debug)]
 pub struct ResultState {
     pub last_insert_id: Kept<u64>,
+    /// While the connection has it: what the session and the connection had before, where that was not the same.
+    /// An INSERT with an explicit value leaves LAST_INSERT_ID() as it was, which is then another session's.
+    insert_id_before: Option<InsertIdBefore>,
     pub found_rows: Kept<u64>,
     pub row_count: i64,
     pub diagnostics: Diagnostics,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct InsertIdBefore {
+    session: u64,
+    connection: u64,
 }
 
 impl Default for ResultState {
     fn default() -> Self {
         Self {
             last_insert_id: Kept::Known(0),
+            insert_id_before: None,
             found_rows: Kept::Known(0),
             row_count: 0,
             diagnostics: Diagnostics::Empty,
@@ -85,8 +95,8 @@ impl Leaves {
 }
 
 impl ResultState {
-    /// Takes in the reply of a statement that ran on the held connection.
-    pub fn note(&mut self, outcome: &Outcome, leaves: Leaves) {
+    /// Takes in the reply of a statement that ran on the held connection, or was only prepared there.
+    pub fn note(&mut self, outcome: &Outcome, leaves: Leaves, ran: bool) {
         if leaves.keeps_diagnostics && outcome.error.is_none() {
             return;
         }
@@ -102,6 +112,9 @@ impl ResultState {
             return;
         }
         self.diagnostics = if outcome.warnings > 0 { Diagnostics::OnConnection } else { Diagnostics::Empty };
+        if !ran {
+            return;
+        }
         match outcome.rows {
             Some(rows) => {
                 self.row_count = -1;
@@ -117,6 +130,33 @@ impl ResultState {
         if outcome.last_insert_id != 0 || leaves.unknown || (leaves.insert_id && outcome.rows.is_some()) {
             self.last_insert_id = Kept::OnConnection;
         }
+    }
+
+    /// Before [`Self::note`]: `reported` is the OK packet's insert id, `connection` what LAST_INSERT_ID() gave there.
+    pub fn note_insert_id_before(&mut self, reported: u64, connection: Option<u64>) {
+        match (self.last_insert_id, connection) {
+            (Kept::Known(session), Some(connection)) if session != connection && reported != connection => {
+                self.insert_id_before = Some(InsertIdBefore { session, connection });
+            }
+            (Kept::Known(_), _) => self.insert_id_before = None,
+            // A generated id may well be the one that the connection had before.
+            (Kept::OnConnection, _) if self.insert_id_before.is_some_and(|b| b.connection == reported) => {
+                self.insert_id_before = None;
+            }
+            (Kept::OnConnection, _) => {}
+        }
+    }
+
+    /// Whether what the connection says may be another session's.
+    #[must_use]
+    pub fn insert_id_is_doubtful(&self) -> bool {
+        self.last_insert_id == Kept::OnConnection && self.insert_id_before.is_some()
+    }
+
+    /// Takes in what LAST_INSERT_ID() gives on the connection.
+    pub fn learn_insert_id(&mut self, there: u64) {
+        let before = self.insert_id_before.take().filter(|b| b.connection == there);
+        self.last_insert_id = Kept::Known(before.map_or(there, |b| b.session));
     }
 
     /// Whether the connection knows something that the proxy does not.
@@ -140,6 +180,7 @@ impl ResultState {
     pub fn connection_lost(&mut self) {
         if self.last_insert_id == Kept::OnConnection {
             self.last_insert_id = Kept::Known(0);
+            self.insert_id_before = None;
         }
         if self.found_rows == Kept::OnConnection {
             self.found_rows = Kept::Known(0);

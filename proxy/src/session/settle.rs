@@ -82,10 +82,16 @@ impl Session {
             self.results.found_rows = Kept::Known(n);
         }
         if self.results.last_insert_id == Kept::OnConnection {
-            let n = number(conn, b"SELECT LAST_INSERT_ID()", pool).await?;
-            self.results.last_insert_id = Kept::Known(n);
-            conn.actual.last_insert_id = Some(n);
+            self.learn_insert_id(conn).await?;
         }
+        Ok(())
+    }
+
+    /// Asks the connection for the session's LAST_INSERT_ID().
+    pub(super) async fn learn_insert_id(&mut self, conn: &mut BackendConn) -> Result<(), BackendError> {
+        let there = number(conn, b"SELECT LAST_INSERT_ID()", &self.core.buffers).await?;
+        self.results.learn_insert_id(there);
+        conn.actual.last_insert_id = Some(there);
         Ok(())
     }
 
@@ -171,6 +177,8 @@ impl Session {
         let multi_statements = conn.actual.multi_statements;
         conn.actual = self.core.fresh(None);
         conn.actual.schema = schema;
+        // A reset leaves the last statement's warnings where they are.
+        conn.actual.diagnostics_empty = false;
         conn.actual.multi_statements = multi_statements;
         conn.prepared.clear();
         Ok(())

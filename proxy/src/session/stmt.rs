@@ -3,13 +3,15 @@
 //! The client's statement ids are the session's own. A connection that has not seen a statement is made to
 //! prepare it first; it keeps it for the next session that uses the same text in the same state.
 
+use super::diagnostics::RowFormat;
 use super::execute::{Failure, Request, read_prefix};
+use super::results::Diagnostics;
 use super::sync::{Needs, Wanted};
 use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, Prepared, StatementKey};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, Hint, RoutePlan, ServerKind, leading_hint};
+use pointsman_planner::{Analysis, Hint, Reads, RoutePlan, ServerKind, leading_hint};
 use pointsman_protocol::command::{COM_STMT_CLOSE, COM_STMT_PREPARE};
 use pointsman_protocol::frame::{HEADER_LEN, put_packet};
 use pointsman_protocol::reply::Status;
@@ -117,7 +119,7 @@ impl Session {
         let text = &body[1..];
         let analysis = self.core.analyze(text, &self.state.reading);
         // The client's id is fixed for the session, so it can be part of the text.
-        let rewritten = self.rewrite(text, analysis.reads() & pointsman_planner::Reads::CONNECTION_ID);
+        let rewritten = self.rewrite(text, analysis.reads() & Reads::CONNECTION_ID);
         let text: Rc<[u8]> = rewritten.as_deref().unwrap_or(text).into();
         let sent = rewritten.as_ref().map(|t| frame_prepare(t));
         let plan = self.plan_prepared(&analysis, &text);
@@ -133,10 +135,12 @@ impl Session {
             analysis: &analysis,
             plan: RoutePlan { writes: false, ..plan },
             // The metadata of a user variable depends on its value.
-            reads: analysis.reads() & pointsman_planner::Reads::USER_VARS,
+            reads: analysis.reads() & Reads::USER_VARS,
             execute: None,
         };
-        let key = self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts()));
+        // A server keeps the types that the variables had.
+        let user_vars = request.reads.contains(Reads::USER_VARS).then(|| self.state.wanted.user_vars.clone());
+        let key = self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts(), user_vars));
         let (next, outcome) = self.execute_prepare(&request, key).await?;
         if let Some(ok) = outcome {
             let prepared_in = self.state.wanted.clone();
@@ -201,6 +205,12 @@ impl Session {
         };
         let analysis = statement.analysis.clone();
         self.close_cursor(id).await;
+        if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
+            let answer = self.captured_diagnostics(&analysis, &execution.text, RowFormat::Binary, sequence);
+            if let Some(step) = Box::pin(answer).await {
+                return step;
+            }
+        }
         self.run_execution(id, &execution, &analysis, sequence).await
     }
 
@@ -259,7 +269,8 @@ impl Session {
         needs: Needs,
     ) -> Result<(), Failure> {
         if !conn.prepared.contains_key(&execution.key) {
-            Box::pin(self.prepare_on(conn, buf, execution)).await?;
+            let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
+            Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
         }
         conn.uses += 1;
         let uses = conn.uses;
@@ -278,14 +289,15 @@ impl Session {
         conn: &mut BackendConn,
         buf: &mut Buf,
         execution: &Execution<'_>,
+        needs: Needs,
     ) -> Result<(), Failure> {
         let mut prefix = Vec::new();
-        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, Needs::default());
+        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, needs);
         if commands > 0 {
             conn.send(&prefix).await.map_err(Failure::Send)?;
             read_prefix(conn, buf, commands).await?;
         }
-        execution.prepared_in.adopt(conn, Needs::default());
+        execution.prepared_in.adopt(conn, needs);
         make_room(conn).await?;
         conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
         let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
@@ -321,7 +333,7 @@ impl Session {
             statement_id: None,
             analysis: &analysis,
             plan,
-            reads: pointsman_planner::Reads::default(),
+            reads: Reads::default(),
             execute: None,
         };
         let (next, outcome) = self.execute(&request).await?;

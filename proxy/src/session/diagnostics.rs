@@ -1,0 +1,156 @@
+//! SHOW WARNINGS and SHOW ERRORS after the connection went back: answered from the copy that was taken.
+
+use super::results::{CapturedDiagnostics, Diagnostics};
+use super::{Next, Session, Step};
+use crate::error::ClientError;
+use pointsman_planner::{Analysis, StatementKind};
+use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
+use pointsman_protocol::row::text_values;
+use pointsman_protocol::wire::put_lenenc_bytes;
+
+/// Level, Code and Message.
+const COLUMNS: usize = 3;
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowFormat {
+    Text,
+    /// For COM_STMT_EXECUTE.
+    Binary,
+}
+
+/// `LIMIT first, count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    first: usize,
+    count: usize,
+}
+
+impl Session {
+    /// The answer to SHOW WARNINGS or SHOW ERRORS, if this is one and the proxy has it.
+    pub(super) async fn captured_diagnostics(
+        &mut self,
+        analysis: &Analysis,
+        text: &[u8],
+        format: RowFormat,
+        sequence: u8,
+    ) -> Option<Step> {
+        let [statement] = &analysis.statements[..] else { return None };
+        let Diagnostics::Captured(captured) = &self.results.diagnostics else { return None };
+        let wire = captured.of(statement.kind)?;
+        let Some(window) = window(text) else {
+            let error = ClientError::not_supported("this form of SHOW WARNINGS after result_state_hold_ms");
+            return Some(self.answer_error(sequence, &error).await);
+        };
+        let wire = cut(wire, window, format);
+        Some(self.replay(&wire, sequence).await)
+    }
+
+    /// Relays packets that a server sent earlier, as this client reads them.
+    async fn replay(&mut self, wire: &[u8], sequence: u8) -> Step {
+        let out = super::relay::rewrite_captured(&self.client, wire, sequence, self.status);
+        self.client.send(&out).await?;
+        Ok(Next::Command)
+    }
+}
+
+impl CapturedDiagnostics {
+    fn of(&self, kind: StatementKind) -> Option<&[u8]> {
+        match kind {
+            StatementKind::ShowWarnings => Some(&self.warnings),
+            StatementKind::ShowErrors => Some(&self.errors),
+            _ => None,
+        }
+    }
+}
+
+/// Which rows are asked for; None for SHOW COUNT(*) and whatever else there is.
+fn window(text: &[u8]) -> Option<Window> {
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase().replace(',', " , ");
+    let words: Vec<&str> = text.trim().trim_end_matches(';').split_whitespace().collect();
+    let number = |word: &str| word.parse::<usize>().ok();
+    match words[..] {
+        ["show", _] => Some(Window { first: 0, count: usize::MAX }),
+        ["show", _, "limit", count] => Some(Window { first: 0, count: number(count)? }),
+        ["show", _, "limit", first, ",", count] | ["show", _, "limit", count, "offset", first] => {
+            Some(Window { first: number(first)?, count: number(count)? })
+        }
+        _ => None,
+    }
+}
+
+/// The same reply with only these rows. Servers were asked with DEPRECATE_EOF: a count, the definitions, the rows,
+/// the end.
+fn cut(wire: &[u8], window: Window, format: RowFormat) -> Vec<u8> {
+    let packets = packets(wire);
+    let rows = 1 + COLUMNS..packets.len().saturating_sub(1).max(1 + COLUMNS);
+    let (mut out, mut sequence) = (Vec::with_capacity(wire.len() + packets.len()), 1);
+    for (at, packet) in packets.iter().enumerate() {
+        if !rows.contains(&at) {
+            sequence = put_packet(&mut out, sequence, packet);
+        } else if (at - rows.start).checked_sub(window.first).is_some_and(|n| n < window.count) {
+            sequence = match format {
+                RowFormat::Text => put_packet(&mut out, sequence, packet),
+                RowFormat::Binary => put_packet(&mut out, sequence, &binary_row(packet)),
+            };
+        }
+    }
+    out
+}
+
+fn packets(mut wire: &[u8]) -> Vec<&[u8]> {
+    let mut all = Vec::new();
+    while let Some(header) = Header::read(wire) {
+        let end = (HEADER_LEN + header.length).min(wire.len());
+        all.push(&wire[HEADER_LEN..end]);
+        wire = &wire[end..];
+    }
+    all
+}
+
+/// The packet header, no NULLs, then the values; the code is a number of four bytes.
+fn binary_row(text: &[u8]) -> Vec<u8> {
+    let mut row = vec![0, 0];
+    for (column, value) in text_values(text).enumerate() {
+        let value = value.ok().flatten().unwrap_or_default();
+        if column == 1 {
+            let code: u32 = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+            row.extend_from_slice(&code.to_le_bytes());
+        } else {
+            put_lenenc_bytes(&mut row, value);
+        }
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply() -> Vec<u8> {
+        let mut wire = Vec::new();
+        let rows = [&b"\x07Warning\x041365\x01a"[..], b"\x05Error\x041690\x01b"];
+        let all = [&b"\x03"[..], b"level", b"code", b"message", rows[0], rows[1], b"\xfeend"];
+        for (n, payload) in all.iter().enumerate() {
+            put_packet(&mut wire, n as u8 + 1, payload);
+        }
+        wire
+    }
+
+    #[test]
+    fn a_limit_takes_some_of_the_rows() {
+        assert_eq!(cut(&reply(), window(b"show warnings").unwrap(), RowFormat::Text), reply());
+        for (text, message) in [("SHOW WARNINGS LIMIT 1;", b'a'), ("SHOW ERRORS limit 1,5", b'b')] {
+            let out = cut(&reply(), window(text.as_bytes()).unwrap(), RowFormat::Text);
+            let packets = packets(&out);
+            assert_eq!((packets.len(), packets[4].last()), (6, Some(&message)), "{text}");
+        }
+        assert_eq!(window(b"SHOW COUNT(*) WARNINGS"), None);
+    }
+
+    #[test]
+    fn prepared_ones_have_binary_rows() {
+        let out = cut(&reply(), window(b"SHOW WARNINGS").unwrap(), RowFormat::Binary);
+        assert_eq!(packets(&out)[5], b"\0\0\x05Error\x9a\x06\0\0\x01b");
+    }
+}
