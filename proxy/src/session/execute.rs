@@ -125,7 +125,7 @@ impl Session {
                 conn.server.record_latency(started.elapsed().as_micros() as u32);
                 self.after(conn, request, outcome).await
             }
-            Err(failure) => self.failed(conn, request, failure, bound).await,
+            Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
         }
     }
 

@@ -143,7 +143,7 @@ impl Session {
             return (Some(writer), 0);
         }
         let wait = self.core.config().monitor.no_writer_wait;
-        let writer = shard.wait_for_writer(Instant::now() + wait).await;
+        let writer = Box::pin(shard.wait_for_writer(Instant::now() + wait)).await;
         (writer, wait.as_millis() as u64)
     }
 
@@ -180,7 +180,7 @@ impl Session {
         let target = match choose_reader(&shard, &request) {
             ReadTarget::NoneQualifies => {
                 let wait = self.core.config().pool.wait_timeout;
-                wait_for_reader(&shard, &request, Instant::now() + wait).await
+                Box::pin(wait_for_reader(&shard, &request, Instant::now() + wait)).await
             }
             target => target,
         };

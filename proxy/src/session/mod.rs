@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Checks the schema of the login, says OK (or the error), and serves commands until the end.
-    pub async fn run(mut self, schema: Option<String>, sequence: u8) {
+    pub async fn run(&mut self, schema: Option<String>, sequence: u8) {
         let start = self.start(schema, sequence).await;
         if matches!(start, Ok(Next::Command)) {
             // An error of the client's socket ends the session like a COM_QUIT: there is nobody to tell.

@@ -142,7 +142,7 @@ impl<'a> Relay<'a> {
                         self.flush(buf, at).await?;
                         at = 0;
                         self.outcome.infile = true;
-                        super::infile::forward(self.client, self.conn, self.core, &mut self.reader).await?;
+                        Box::pin(super::infile::forward(self.client, self.conn, self.core, &mut self.reader)).await?;
                     }
                 }
                 Stop::NeedBytes(n) => {
