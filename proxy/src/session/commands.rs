@@ -10,7 +10,9 @@ use super::{Next, Session, Step};
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
 use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
-use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind};
+use pointsman_planner::{
+    Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
+};
 use pointsman_protocol::Command;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;

@@ -153,14 +153,18 @@ mod tests {
 
     #[test]
     fn changes_set_what_differs_and_reset_what_is_stale() {
-        let actual = vars(&[("sql_mode", "ANSI"), ("sql_notes", "OFF"), ("time_zone", "+00:00"), ("unique_checks", "OFF")]);
+        let actual =
+            vars(&[("sql_mode", "ANSI"), ("sql_notes", "OFF"), ("time_zone", "+00:00"), ("unique_checks", "OFF")]);
         let wanted = vars(&[("sql_mode", ""), ("time_zone", "+00:00"), ("max_join_size", "5")]);
         let mut out = Vec::new();
         for change in wanted.changes_from(&actual) {
             put_assignment(&mut out, change);
             out.push(b';');
         }
-        assert_eq!(String::from_utf8(out).unwrap(), "sql_notes=DEFAULT;unique_checks=@@global.unique_checks;max_join_size=5;sql_mode='';");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "sql_notes=DEFAULT;unique_checks=@@global.unique_checks;max_join_size=5;sql_mode='';"
+        );
     }
 
     #[test]
