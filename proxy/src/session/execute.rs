@@ -265,7 +265,7 @@ impl Session {
         if ran || outcome.error.is_some() || !leaves.keeps_diagnostics {
             self.results.note(outcome, leaves, ran);
         }
-        if !one_shot && uses_one_shots(&request.analysis) {
+        if !one_shot && uses_one_shots(request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }
     }
