@@ -215,6 +215,11 @@ impl Session {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while asking its collation");
             }
         }
+        let ddl = request.analysis.statements.iter().any(|s| s.kind == StatementKind::Ddl);
+        if ddl && outcome.error.is_none() && alters_schema(text) {
+            // Each connection remembers the default character set that its schema had when it was USEd.
+            conn.server.recycle_pools();
+        }
         if changes_trackers(request.analysis) {
             if let Err(error) = Box::pin(self.take_over_trackers(&mut conn, request.analysis)).await {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
@@ -231,6 +236,7 @@ impl Session {
     fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
         let leaves = Leaves::of(&request.analysis.statements);
         let ran = request.kind == ReplyKind::Results;
+        let autocommit_before = self.status.contains(Status::AUTOCOMMIT);
         if outcome.error.is_none() {
             self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
         }
@@ -240,6 +246,10 @@ impl Session {
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, one_shot);
+        let autocommit = self.status.contains(Status::AUTOCOMMIT);
+        if ran && autocommit != autocommit_before {
+            self.state.note_autocommit(&self.core, autocommit);
+        }
         if ran {
             self.apply_effects(conn, request, outcome);
         }
@@ -249,11 +259,13 @@ impl Session {
         if outcome.last_insert_id != 0 || leaves.insert_id || leaves.unknown || outcome.error.is_some() {
             conn.actual.last_insert_id = None;
         }
-        conn.actual.diagnostics_empty = outcome.error.is_none() && outcome.warnings == 0;
+        conn.actual.diagnostics_empty = outcome.error.is_none()
+            && outcome.warnings == 0
+            && (conn.actual.diagnostics_empty || ran && leaves.clears_diagnostics);
         if ran || outcome.error.is_some() || !leaves.keeps_diagnostics {
             self.results.note(outcome, leaves, ran);
         }
-        if !one_shot && uses_one_shots(&request.analysis) {
+        if !one_shot && uses_one_shots(request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }
     }
@@ -392,6 +404,14 @@ const PER_STATEMENT: Status = Status::MORE_RESULTS
 fn uses_one_shots(analysis: &Analysis) -> bool {
     matches!(analysis.access(), Access::Read | Access::Write)
         || analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }))
+}
+
+/// ALTER DATABASE, in a packet with its header or without.
+fn alters_schema(text: &[u8]) -> bool {
+    const HEAD: usize = 64;
+    let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]).to_ascii_lowercase();
+    let words: Vec<&str> = head.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty()).collect();
+    words.windows(2).any(|w| w[0] == "alter" && (w[1] == "database" || w[1] == "schema"))
 }
 
 fn ends_a_pin(effect: &Effect) -> bool {

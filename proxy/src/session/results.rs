@@ -67,6 +67,8 @@ pub struct Leaves {
     pub unknown: bool,
     /// SHOW WARNINGS and its kin leave the diagnostics as they were.
     pub keeps_diagnostics: bool,
+    /// Without warnings of its own there are none. Not so for what uses no table (SET, SELECT 1): those keep old ones.
+    pub clears_diagnostics: bool,
     /// Something else than SELECTs: which of them change FOUND_ROWS(), and how, differs between servers.
     pub odd_results: bool,
 }
@@ -81,6 +83,10 @@ impl Leaves {
                 StatementKind::ShowWarnings | StatementKind::ShowErrors | StatementKind::GetDiagnostics
             );
             leaves.odd_results |= statement.kind != StatementKind::Select;
+            leaves.clears_diagnostics = matches!(
+                statement.kind,
+                StatementKind::Insert | StatementKind::Replace | StatementKind::Update | StatementKind::Delete
+            );
             for effect in &statement.effects {
                 match effect {
                     Effect::CalcFoundRows => leaves.calc_found_rows = true,

@@ -83,6 +83,14 @@ impl SessionState {
         self.set_vars(core, absorb(&self.wanted.vars, &outcome.variables));
     }
 
+    /// The status of a reply tells of autocommit even where MariaDB's trackers are silent (`SET @@autocommit=OFF`).
+    pub fn note_autocommit(&mut self, core: &Core, on: bool) {
+        let value: &[u8] = if on { b"ON" } else { b"OFF" };
+        if self.wanted.vars.get("autocommit") != Some(value) {
+            self.set_vars(core, self.wanted.vars.with("autocommit", value));
+        }
+    }
+
     /// A variable was set to DEFAULT: it has no value of its own any more where that moves (timestamp).
     pub fn forget_var(&mut self, core: &Core, name: &str) {
         if self.wanted.vars.get(name).is_some() {
