@@ -40,6 +40,22 @@ fn a_read_only_transaction_stays_on_one_server() -> Lab<()> {
 }
 
 #[test]
+fn a_savepoint_before_the_first_statement_is_kept() -> Lab<()> {
+    let place = with_table()?;
+    let mut client = place.client()?;
+    client.sql("SET autocommit = 0")?;
+    client.sql("SAVEPOINT early")?;
+    // Takes the connection that the savepoint would have been left on.
+    let mut other = place.client()?;
+    other.sql("UPDATE t SET b = b WHERE a = 2")?;
+    client.sql("UPDATE t SET b = 11 WHERE a = 1")?;
+    client.sql("ROLLBACK TO SAVEPOINT early")?;
+    client.sql("COMMIT")?;
+    assert_eq!(client.value("SELECT b FROM t WHERE a = 1")?, "10");
+    Ok(())
+}
+
+#[test]
 fn rollback_and_savepoints_undo() -> Lab<()> {
     let place = with_table()?;
     let mut client = place.client()?;

@@ -78,7 +78,7 @@ impl Session {
             kind,
             client_sequence: sequence,
             server_sequence: sequence,
-            cursor: false,
+            cursor: None,
             statement_id: None,
             analysis,
             plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },

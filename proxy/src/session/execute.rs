@@ -30,7 +30,8 @@ pub(super) struct Request<'a> {
     /// The number that the client expects on the reply, and the one that the server will use.
     pub client_sequence: u8,
     pub server_sequence: u8,
-    pub cursor: bool,
+    /// The client's statement that asked for a cursor.
+    pub cursor: Option<u32>,
     pub statement_id: Option<u32>,
     pub analysis: &'a Rc<Analysis>,
     pub plan: RoutePlan,
@@ -145,7 +146,7 @@ impl Session {
             kind: request.kind,
             client_sequence: request.client_sequence,
             server_sequence: request.server_sequence,
-            cursor: request.cursor,
+            cursor: request.cursor.is_some(),
             statement_id: request.statement_id,
             status: self.reply_status(),
             intercept_read_only: request.plan.writes && !self.is_bound(),
@@ -252,6 +253,9 @@ impl Session {
         }
         if ran {
             self.apply_effects(conn, request, outcome);
+        }
+        if let Some(statement) = request.cursor.filter(|_| outcome.status.contains(Status::CURSOR_EXISTS)) {
+            self.pins.cursor_opened(statement);
         }
         conn.actual.schema.clone_from(&self.state.wanted.schema);
         conn.actual.vars.clone_from(&self.state.wanted.vars);

@@ -23,6 +23,8 @@ struct Reasons {
     global_lock: bool,
     /// Variables that hold for the next statement or transaction.
     one_shot: BTreeSet<String>,
+    /// With autocommit off a savepoint lives on its connection before the server calls it a transaction.
+    savepoint: bool,
     cursors: BTreeSet<u32>,
     xa: bool,
     /// Bound until the connection is reset: roles, profiling, what a routine may have done.
@@ -40,6 +42,7 @@ impl Reasons {
             (self.table_locks, "LOCK TABLES"),
             (self.global_lock, "a global lock"),
             (!self.one_shot.is_empty(), "a setting for the next statement"),
+            (self.savepoint, "a savepoint"),
             (!self.cursors.is_empty(), "an open cursor"),
             (self.xa, "an XA transaction"),
         ];
@@ -78,6 +81,10 @@ impl Pins {
         if self.reason().is_none() {
             self.0 = None;
         }
+    }
+
+    pub fn savepoint_set(&mut self) {
+        self.reasons().savepoint = true;
     }
 
     pub fn cursor_opened(&mut self, statement: u32) {
@@ -137,6 +144,7 @@ impl Pins {
                 r.handlers.remove(name);
             }
             Effect::XaEnd => r.xa = false,
+            Effect::EndTransaction { .. } | Effect::ImplicitCommit | Effect::Begin { .. } => r.savepoint = false,
             Effect::GlobalUnlock => r.global_lock = false,
             _ => {}
         }

@@ -38,7 +38,7 @@ impl Session {
             kind: ReplyKind::Results,
             client_sequence: sequence,
             server_sequence: sent.as_ref().map_or(sequence, |(_, next)| *next),
-            cursor: false,
+            cursor: None,
             statement_id: None,
             analysis: &analysis,
             plan,
