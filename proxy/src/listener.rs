@@ -6,6 +6,7 @@ use crate::core::alarm::SessionCell;
 use crate::error::ClientError;
 use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, refuse};
 use crate::net::{Socket, Stream};
+use crate::servers::ServerInfo;
 use crate::session::client::ClientSide;
 use crate::session::{LoginParts, Session};
 use pointsman_planner::ServerKind;
@@ -271,7 +272,7 @@ impl Core {
         let info =
             writer.and_then(|id| servers.server(id).info()).or_else(|| servers.all().iter().find_map(|s| s.info()));
         let kind = info.as_ref().map_or(ServerKind::MariaDb, |i| i.kind);
-        let version = config.listen.server_version.clone().or_else(|| info.as_ref().map(|i| i.version.clone()));
+        let version = config.listen.server_version.clone().or_else(|| info.as_ref().map(|i| greeted_version(i)));
         let mut capabilities = offered(kind);
         capabilities.set(Capabilities::COMPRESS, config.listen.zlib);
         capabilities.set(Capabilities::ZSTD, config.listen.zstd && kind == ServerKind::MySql);
@@ -286,6 +287,14 @@ impl Core {
             balancers: config.listen.proxy_protocol_networks.clone(),
         }
     }
+}
+
+/// MariaDB before 11 puts this in front of its version in the greeting (RPL_VERSION_HACK), not in VERSION().
+const VERSION_HACK: &str = "5.5.5-";
+
+fn greeted_version(info: &ServerInfo) -> String {
+    let hack = info.kind == ServerKind::MariaDb && info.version.starts_with("10.");
+    if hack { format!("{VERSION_HACK}{}", info.version) } else { info.version.clone() }
 }
 
 /// In the greeting while no server has been reached yet.
