@@ -47,7 +47,7 @@ pub(crate) fn end(phrase: Phrase<'_>, kind: StatementKind) -> Statement {
 pub(crate) fn rollback(phrase: Phrase<'_>) -> Statement {
     let to = phrase.skip_words(1, &["WORK"]);
     if phrase.is(to, "TO") {
-        return Statement::new(StatementKind::Savepoint, Access::Session);
+        return Statement::new(StatementKind::Savepoint, Access::Writer);
     }
     end(phrase, StatementKind::Rollback)
 }
@@ -59,7 +59,7 @@ pub(crate) fn savepoint(phrase: Phrase<'_>) -> Statement {
     if !complete || (phrase.is(0, "RELEASE") && name == 1) {
         return Statement::opaque();
     }
-    Statement::new(StatementKind::Savepoint, Access::Session)
+    Statement::new(StatementKind::Savepoint, Access::Writer)
 }
 
 /// XA START to XA RECOVER. A prepared branch stays with its connection on MariaDB, and leaves it on MySQL.

@@ -284,6 +284,10 @@ impl Session {
                 self.apply_effect(conn, effect);
             }
         }
+        let savepoint = analysis.statements.iter().any(|s| s.kind == StatementKind::Savepoint);
+        if savepoint && outcome.error.is_none() && !self.status.contains(Status::AUTOCOMMIT) {
+            self.pins.savepoint_set();
+        }
         let explained =
             analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
         if outcome.state_changed && !explained {
