@@ -16,6 +16,7 @@ struct Driver<'a> {
 
 /// Debian keeps Go libraries here; they have no module files.
 const GO: &[(&str, &str)] = &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")];
+const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 
 fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(words[0]);
@@ -130,6 +131,16 @@ fn go_sql_driver() -> Lab<()> {
         probe: &["go", "list", "github.com/go-sql-driver/mysql"],
         script: &["go", "run", "go/main.go"],
         environment: GO,
+    })
+}
+
+#[test]
+fn connector_j() -> Lab<()> {
+    check(&Driver {
+        name: "MariaDB Connector/J",
+        probe: &["sh", "-c", "command -v javac && test -e /usr/share/java/mariadb-java-client.jar"],
+        script: &["java", "-cp", CONNECTOR_J, "java/Features.java"],
+        environment: &[],
     })
 }
 
