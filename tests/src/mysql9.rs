@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Lab, LabError};
 use crate::places;
@@ -18,9 +19,13 @@ pub fn root() -> Lab<PathBuf> {
     if !places::is_root() {
         return Err(LabError::Unavailable("MySQL 9 runs under chroot, which needs root".to_owned()));
     }
+    // The tests of one run start together; the first installs, the others wait for it.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if !is_installed(&root) {
         install(&root)?;
     }
+    drop(installing);
     let dirs = root.join("tmp");
     fs::create_dir_all(&dirs).map_err(LabError::file(&dirs))?;
     Ok(root)
