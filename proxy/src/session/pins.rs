@@ -16,7 +16,7 @@ struct Reasons {
     /// Text-protocol prepared statements, until deallocated.
     prepared: BTreeSet<String>,
     handlers: BTreeSet<String>,
-    /// GET_LOCKs by name; None once a name could not be told.
+    /// GET_LOCKs with a literal name; those with a computed one only a release of all ends.
     locks: BTreeSet<String>,
     unnamed_locks: bool,
     table_locks: bool,
@@ -103,7 +103,7 @@ impl Pins {
         self.reasons().until_reset = Some("session state changed by a routine");
     }
 
-    /// A statement is about to run: what held for it alone is used up when it is done.
+    /// A statement has run: what was set for the next statement or transaction alone is used up.
     pub fn statement_done(&mut self, in_transaction: bool) {
         if let Some(r) = &mut self.0 {
             if !in_transaction {
