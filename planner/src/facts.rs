@@ -39,17 +39,24 @@ pub(crate) fn end_of_variables(phrase: Phrase<'_>, mut at: usize) -> usize {
 
 /// `@x`, read, or assigned by `:=`.
 fn user_variable(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
-    // `'user'@'host'` is an account.
-    let is_host = at > 0
-        && phrase.touches_next(at - 1)
-        && matches!(phrase.kind(at - 1), Some(TokenKind::String | TokenKind::Word | TokenKind::QuotedName));
-    let Some(name) = phrase.user_variable(at).filter(|_| !is_host) else { return };
+    let Some(name) = phrase.user_variable(at) else { return };
     if phrase.kind(at + 1) == Some(TokenKind::Assign) {
         statement.raise(Access::Write);
         statement.add(Effect::UserVarComputed { name });
-    } else {
+    } else if !is_host(phrase, at) {
         statement.reads_user_variable(name);
     }
+}
+
+/// Whether the `@x` at `at` is the second half of an account, `'user'@'host'`. Statements about data name none: there
+/// it is a variable that touches a keyword, as in `SELECT@x`.
+fn is_host(phrase: Phrase<'_>, at: usize) -> bool {
+    const ABOUT_DATA: [&str; 10] =
+        ["SELECT", "WITH", "INSERT", "REPLACE", "UPDATE", "DELETE", "DO", "CALL", "VALUES", "TABLE"];
+    let is_behind_a_name = at > 0
+        && phrase.touches_next(at - 1)
+        && matches!(phrase.kind(at - 1), Some(TokenKind::String | TokenKind::Word | TokenKind::QuotedName));
+    is_behind_a_name && !phrase.is_punctuation(0, b'(') && !ABOUT_DATA.iter().any(|verb| phrase.is(0, verb))
 }
 
 /// `@@x`, `@@session.x`, `@@global.x`.
