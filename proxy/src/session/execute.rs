@@ -146,7 +146,9 @@ impl Session {
             kind: request.kind,
             client_sequence: request.client_sequence,
             server_sequence: request.server_sequence,
-            cursor: request.cursor.is_some(),
+            // A procedure's results are sent whole.
+            cursor: request.cursor.is_some()
+                && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),
             statement_id: request.statement_id,
             status: self.reply_status(),
             intercept_read_only: request.plan.writes && !self.is_bound(),

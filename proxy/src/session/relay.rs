@@ -76,7 +76,7 @@ pub struct RelayMode {
     /// The packet number that the client expects, and the one that the server uses.
     pub client_sequence: u8,
     pub server_sequence: u8,
-    /// The client asked for a cursor: the reply may end behind the definitions.
+    /// The statement opens the cursor that the client asked for: the reply may end behind the definitions.
     pub cursor: bool,
     /// The id under which the client will know the statement of a COM_STMT_PREPARE.
     pub statement_id: Option<u32>,
@@ -400,7 +400,15 @@ impl<'a> Relay<'a> {
             error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
         self.outcome.results += 1;
         self.reader.accept(Control::Err, payload, self.outcome.status)?;
-        self.pass_packet(buf, at, len);
+        let Some((from, sequence)) = self.held_eof.take() else {
+            self.pass_packet(buf, at, len);
+            return Ok(());
+        };
+        // The cursor could not be opened; a server says so in place of the EOF behind the definitions.
+        self.out.truncate(from);
+        let start = begin_packet(&mut self.out, sequence);
+        self.out.extend_from_slice(&buf.filled()[at + HEADER_LEN..at + len]);
+        end_packet(&mut self.out, start);
         Ok(())
     }
 
