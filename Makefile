@@ -37,8 +37,10 @@ demo: ## real servers, Pointsman and a PHP site; prints where each statement wen
 	@cargo build --quiet -p pointsman-proxy --bin pointsman
 	@cargo run --quiet -p pointsman-tests --bin demo
 
-conformance: ## MariaDB's own tests, directly and through Pointsman (all of them: takes long)
-	@python3 scripts/conformance.py
+conformance: ## MariaDB's own test files, directly and through Pointsman (half an hour); MODE=ps, cursor or switch
+	@scripts/install-deps.sh
+	@cargo build --quiet -p pointsman-proxy --bin pointsman
+	@python3 scripts/conformance.py --mode $(or $(MODE),text)
 
 bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (Debian package haproxy; three minutes)
 	@command -v haproxy >/dev/null || { echo "make bench needs haproxy: apt-get install haproxy" >&2; exit 1; }

@@ -2,6 +2,7 @@
 
 mod applications;
 mod command_line;
+mod conformance;
 mod differential;
 mod doors;
 mod drivers;
