@@ -23,7 +23,14 @@ fn committing() -> Statement {
 }
 
 fn flush(phrase: Phrase<'_>) -> Statement {
-    let locks =
-        (1..phrase.len()).any(|at| phrase.are(at, &["WITH", "READ", "LOCK"]) || phrase.are(at, &["FOR", "EXPORT"]));
-    if locks { committing().with(Effect::GlobalLock) } else { committing() }
+    let any = |words: &[&str]| (1..phrase.len()).any(|at| phrase.are(at, words));
+    if any(&["WITH", "READ", "LOCK"]) || any(&["FOR", "EXPORT"]) {
+        return committing().with(Effect::GlobalLock);
+    }
+    let first = phrase.skip_words(1, &["LOCAL", "NO_WRITE_TO_BINLOG"]);
+    if !phrase.is_any(first, &["TABLE", "TABLES"]) && any(&["STATUS"]) {
+        // Whoever sets the counters of the session to zero is about to read what the next statements add to them.
+        return committing().with(Effect::SessionBound { what: "FLUSH STATUS" });
+    }
+    committing()
 }

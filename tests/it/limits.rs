@@ -102,6 +102,22 @@ async fn idle_clients(proxy: &Proxy, count: usize) -> Lab<Vec<mysql_async::Conn>
 }
 
 #[test]
+fn servers_count_no_aborted_client_when_idle_connections_are_closed() -> Lab<()> {
+    const ABORTED: &str =
+        "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Aborted_clients'";
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).more("[pool]\nmax_idle_s = 1").start()?;
+    let mut server = group.writer().client()?;
+    let before = server.value(ABORTED)?;
+    assert_eq!(proxy.client()?.value("SELECT 1 FOR UPDATE")?, "1");
+    waiting::until("the pooled connection is closed", Duration::from_secs(30), || {
+        group.writer().connections_of("app").is_ok_and(|ids| ids.is_empty())
+    })?;
+    assert_eq!(server.value(ABORTED)?, before);
+    Ok(())
+}
+
+#[test]
 fn a_storm_of_connections_passes() -> Lab<()> {
     const THREADS: usize = 8;
     const EACH: usize = 50;

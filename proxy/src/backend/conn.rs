@@ -5,7 +5,7 @@ use crate::core::buffers::{Buf, BufPool};
 use crate::net::{ParkedStream, Stream};
 use crate::servers::Server;
 use crate::session::vars::{Interner, Vars};
-use pointsman_protocol::command::put_query;
+use pointsman_protocol::command::{COM_QUIT, put_query};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
 use pointsman_protocol::reply::{ErrPacket, OkPacket, Status, parse_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 /// Connections are interchangeable only within one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -278,6 +279,19 @@ impl BackendConn {
         let all = &mut self.actual.user_vars;
         all.retain(|(n, _)| n != name);
         all.push((name.to_owned(), value.to_vec()));
+    }
+
+    /// Takes leave of the server before the connection is dropped, between two commands. A server that is not told counts an aborted client, and warns of
+    /// it in its log. Sent as far as the socket takes it at once: nobody waits for a goodbye.
+    pub fn quit(&mut self) {
+        self.readiness = Readiness::Broken;
+        let mut wire = Vec::new();
+        Self::put_command(&mut wire, COM_QUIT, &[]);
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Ok(_)) = self.io.poll_write(&mut cx, &wire) {
+            // Nobody hears of a failure, as of that of the write.
+            let _ = self.io.poll_flush(&mut cx);
+        }
     }
 
     /// Takes what of it does not belong to this core, if its stream can leave the core. Otherwise the

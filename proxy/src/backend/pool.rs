@@ -94,6 +94,7 @@ impl Core {
             if self.is_usable(&mut conn) {
                 return Some(conn);
             }
+            conn.quit();
         }
     }
 
@@ -125,7 +126,11 @@ impl Core {
 
     /// Gives a connection back: to whoever waits, else to the idle ones. Anything but a ready one is closed.
     pub fn release(&self, mut conn: Box<BackendConn>) {
-        if conn.readiness != Readiness::Ready || self.is_expired(&conn) || self.is_shutting_down() {
+        if conn.readiness != Readiness::Ready {
+            return;
+        }
+        if self.is_expired(&conn) || self.is_shutting_down() {
+            conn.quit();
             return;
         }
         let limit = self.shared.limits.of(conn.key.server);
@@ -142,9 +147,10 @@ impl Core {
         let key = conn.key;
         if let Ok(parked) = conn.park(self.clock.now_ms()) {
             if let Err(back) = limit.offer(key, parked) {
+                let Ok(mut conn) = back.unpark(self.clock.now_ms(), &self.interner) else { return };
                 if limit.has_waiters() {
-                    drop(back);
-                } else if let Ok(conn) = back.unpark(self.clock.now_ms(), &self.interner) {
+                    conn.quit();
+                } else {
                     self.pools.idle.borrow_mut().entry(key).or_default().push(conn);
                 }
             }
@@ -155,7 +161,7 @@ impl Core {
         let mut pools = self.pools.idle.borrow_mut();
         let victim = pools.iter_mut().filter(|(k, v)| k.server == server && !v.is_empty()).max_by_key(|(_, v)| v.len());
         if let Some((_, idle)) = victim {
-            idle.remove(0);
+            idle.remove(0).quit();
         }
     }
 
@@ -180,12 +186,12 @@ impl Core {
         let min_idle = self.min_idle();
         let mut pools = self.pools.idle.borrow_mut();
         for idle in pools.values_mut() {
-            idle.retain_mut(|c| self.is_usable(c));
+            idle.retain_mut(|c| self.is_usable(c) || quits(c));
             let mut spare = idle.len().saturating_sub(min_idle);
-            idle.retain(|c| {
+            idle.retain_mut(|c| {
                 let closes = spare > 0 && self.idle_ms(c) > max_idle_ms;
                 spare -= usize::from(closes);
-                !closes
+                !closes || quits(c)
             });
         }
         pools.retain(|_, v| !v.is_empty());
@@ -193,6 +199,15 @@ impl Core {
 
     /// Closes all idle connections.
     pub fn close_idle(&self) {
-        self.pools.idle.borrow_mut().clear();
+        let pools = std::mem::take(&mut *self.pools.idle.borrow_mut());
+        for mut conn in pools.into_values().flatten() {
+            conn.quit();
+        }
     }
+}
+
+/// For `retain_mut`: says goodbye to one that is not kept.
+fn quits(conn: &mut BackendConn) -> bool {
+    conn.quit();
+    false
 }

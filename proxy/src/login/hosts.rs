@@ -30,10 +30,13 @@ impl Peer {
         }
     }
 
-    /// As error messages and process lists show it.
+    /// As error messages show it. The loopback addresses are `localhost` to MySQL too, before any name is resolved.
     #[must_use]
     pub fn host(&self) -> String {
-        self.ip().map_or_else(|| "localhost".to_owned(), |ip| ip.to_string())
+        match self.ip() {
+            Some(ip) if !ip.is_loopback() => ip.to_string(),
+            Some(_) | None => "localhost".to_owned(),
+        }
     }
 }
 

@@ -123,7 +123,7 @@ async fn wrong_passwords_and_unknown_users_get_mysqls_error() {
             let (client, backend) = meet(&shared, plugin, &login_as(user, pw)).await;
             assert!(matches!(client, Err(LoginEnd::Refused(_))));
             let Err(ConnectError::Refused(failure)) = backend else { panic!("{backend:?}") };
-            let message = format!("Access denied for user '{user}'@'127.0.0.1' (using password: {using})");
+            let message = format!("Access denied for user '{user}'@'localhost' (using password: {using})");
             assert_eq!(failure, Failure::new(1045, *b"28000", message));
         }
     }
