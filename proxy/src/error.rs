@@ -240,6 +240,6 @@ impl ClientError {
     #[must_use]
     pub fn backend_login(server: &str, code: u16, message: &str) -> Self {
         let text = format!("MySQL server {server} refused the login of this account: {message} ({code})");
-        Self::new(if code == 1040 { 1040 } else { 1045 }, b"28000", text)
+        if code == 1040 { Self::new(code, b"08004", text) } else { Self::new(1045, b"28000", text) }
     }
 }

@@ -2,8 +2,8 @@
 
 use dashmap::DashMap;
 use pointsman_shard_map::ServerId;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The proxy's number stands above these bits of a connection id.
 const LOCAL_BITS: u32 = 24;
@@ -12,13 +12,29 @@ const LOCAL_BITS: u32 = 24;
 #[derive(Debug)]
 pub struct SessionHandle {
     pub id: u32,
-    pub user: String,
+    /// Only KILL and COM_CHANGE_USER take the lock.
+    user: Mutex<String>,
     killed: AtomicU8,
     /// Server and backend thread of the lease, one more than the server's number in the upper half; 0: none.
     lease: AtomicU64,
 }
 
 impl SessionHandle {
+    /// Whether the session is this account's.
+    #[must_use]
+    pub fn is_of(&self, user: &str) -> bool {
+        *self.user() == user
+    }
+
+    /// After COM_CHANGE_USER.
+    pub fn change_user(&self, user: &str) {
+        user.clone_into(&mut self.user());
+    }
+
+    fn user(&self) -> MutexGuard<'_, String> {
+        self.user.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[must_use]
     pub fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Relaxed) != 0
@@ -71,6 +87,7 @@ impl Registry {
     }
 
     pub fn add(&self, id: u32, user: String) -> Arc<SessionHandle> {
+        let user = Mutex::new(user);
         let handle = Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease: AtomicU64::new(0) });
         self.sessions.insert(id, handle.clone());
         handle

@@ -7,6 +7,7 @@ mod differential;
 mod doors;
 mod drivers;
 mod failures;
+mod kill;
 mod lab;
 mod limits;
 mod load;

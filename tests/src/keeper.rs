@@ -18,16 +18,19 @@ use crate::error::{Lab, LabError};
 use crate::waiting;
 
 /// $1 is the log, $2 the directory to remove (or empty), the rest is the command. `wait` last reaps the process, so its
-/// number can't be given to another one while we may still send signals to it.
+/// number can't be given to another one while we may still send signals to it. SIGPIPE is ignored (behind the start of the
+/// process, which would inherit that): killed in this moment, we read the number no more, and the shell is to live. A second removal takes what a copy that was
+/// under way put there during the first.
 const SCRIPT: &str = r#"
 log=$1 dir=$2; shift 2
 "$@" </dev/null >>"$log" 2>&1 &
+trap '' PIPE
 echo $!
 exec >/dev/null 2>&1
 read -r word
 kill -9 $!
 wait $!
-[ "$word" = keep ] || [ -z "$dir" ] || rm -rf -- "$dir"
+[ "$word" = keep ] || [ -z "$dir" ] || rm -rf -- "$dir" || { sleep 2; rm -rf -- "$dir"; }
 "#;
 
 /// How much of a log is shown when something went wrong.
@@ -140,4 +143,26 @@ pub fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let start = text.len().saturating_sub(LOG_TAIL);
     String::from_utf8_lossy(&text[start..]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::places;
+
+    #[test]
+    fn the_process_ends_also_when_its_owner_died_while_it_started() {
+        let dir = places::fresh_dir("keeper").unwrap();
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SCRIPT, "keeper", "/dev/null"]).arg(&dir).args(["sleep", "600"]);
+        // What a killed owner leaves: a leash that is at its end, and nobody who reads.
+        let status = shell.stdin(Stdio::null()).stdout(OwnedFd::from(writer)).stderr(Stdio::null()).status().unwrap();
+        assert!(status.success(), "{status}");
+        assert!(!dir.exists());
+    }
 }

@@ -71,9 +71,10 @@ impl Server {
 
     fn try_start(plan: &ServerPlan) -> Lab<Self> {
         let template = Template::of(plan.kind)?;
-        let dir = template.copy()?;
+        let (dir, mut guard) = template.copy()?;
         let port = ports::free();
         let keeper = launch(&template, &dir, port, plan, plan.read_only)?;
+        guard.put_away(Directory::Keep);
         let server = Self {
             kind: plan.kind,
             id: plan.id,

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Lab, LabError};
+use crate::keeper::{self, Keeper};
 use crate::kind::Kind;
 use crate::{mysql9, places};
 
@@ -66,17 +67,19 @@ impl Template {
         Ok(template)
     }
 
-    /// A new directory for one server with `data/` and `tmp/` in it.
-    pub fn copy(&self) -> Lab<PathBuf> {
+    /// A new directory for one server with `data/` and `tmp/` in it, and the guard that removes it until the server's
+    /// own keeper has it.
+    pub fn copy(&self) -> Lab<(PathBuf, Keeper)> {
         let dir = match self.kind {
             Kind::MariaDb => places::fresh_dir(self.kind.word())?,
             Kind::MySql9 => places::fresh_dir_in(&self.root.join("tmp"), self.kind.word())?,
         };
+        let guard = keeper::guard(&dir)?;
         let tmp = dir.join("tmp");
         fs::create_dir_all(&tmp).map_err(LabError::file(&tmp))?;
         let mut copy = Command::new("cp");
         run(copy.args(["-a", "--reflink=auto"]).arg(&self.data).arg(dir.join("data")))?;
-        Ok(dir)
+        Ok((dir, guard))
     }
 
     /// A path as the server sees it.
@@ -87,7 +90,8 @@ impl Template {
 
     fn make(&self, shelf: &Path) -> Lab<()> {
         let dir = places::fresh_dir_in(shelf, "template")?;
-        let made = self.install(&dir).and_then(|()| {
+        let _removes_what_is_left = keeper::guard(&dir)?;
+        self.install(&dir).and_then(|()| {
             let data = dir.join("data");
             // A server's UUID must be its own; MySQL makes a new one when the file is missing.
             let _mariadb_has_none = fs::remove_file(data.join("auto.cnf"));
@@ -96,9 +100,7 @@ impl Template {
                 Err(_) if self.data.exists() => Ok(()),
                 other => other.map_err(LabError::file(&self.data)),
             }
-        });
-        let _left_behind = fs::remove_dir_all(&dir);
-        made
+        })
     }
 
     fn install(&self, dir: &Path) -> Lab<()> {

@@ -192,6 +192,7 @@ impl Session {
         let user = changed.account.backend_user().to_owned();
         let number = shared.identities.number(&user, &changed.backend_secret);
         self.identity = Identity { number, user, secret: changed.backend_secret };
+        self.client.cell.handle.change_user(changed.account.name());
         self.account = changed.account;
         self.account_slot = changed.slot;
         self.state.wanted.schema = None;

@@ -20,6 +20,10 @@ use std::time::Duration;
 /// A KILL goes over a connection of its own; it must not wait for the pool that the victim may be filling.
 const KILL_LIMIT: Duration = Duration::from_secs(3);
 
+/// Counts the account's own global rights. The grantee is `'user'@'host'`; CHAR(39) is the quote, in any sql_mode.
+const OWN_PRIVILEGES: &str = "SELECT COUNT(*) FROM information_schema.user_privileges WHERE grantee = \
+    CONCAT(CHAR(39), REPLACE(CURRENT_USER(), '@', CONCAT(CHAR(39), '@', CHAR(39))), CHAR(39))";
+
 /// What a KILL ends, and the text of its id.
 fn kill_parts(text: &[u8]) -> (KillWhat, &[u8]) {
     let mut rest = text.trim_ascii();
@@ -64,7 +68,7 @@ impl Session {
         let Some(victim) = victim else {
             return self.answer_error(sequence, &ClientError::no_such_thread(id)).await;
         };
-        if victim.user != self.account.name() {
+        if !victim.is_of(self.account.name()) && !self.may_kill_others().await {
             return self.answer_error(sequence, &ClientError::kill_denied(id)).await;
         }
         if what == KillWhat::Connection {
@@ -80,6 +84,16 @@ impl Session {
         }
         self.client.send_ok(sequence, self.status).await?;
         Ok(super::Next::Command)
+    }
+
+    /// Whether the servers let this account end the sessions of others. Any doubt is a no.
+    async fn may_kill_others(&mut self) -> bool {
+        let rights = match self.state.reading.server {
+            ServerKind::MariaDb => "'CONNECTION ADMIN'",
+            ServerKind::MySql => "'CONNECTION_ADMIN', 'SUPER'",
+        };
+        let query = format!("{OWN_PRIVILEGES} AND privilege_type IN ({rights})");
+        matches!(self.ask(query.as_bytes()).await, Ok(1..))
     }
 
     /// What a session is told that kills its own connection.
