@@ -16,5 +16,6 @@ mod routing;
 mod sessions;
 mod settings;
 mod shared;
+mod statements;
 mod tidy;
 mod transactions;
