@@ -181,6 +181,13 @@ impl ClientError {
         Self::new(1243, b"HY000", format!("Unknown prepared statement handler ({id}) given to {command}"))
     }
 
+    /// ER_STMT_HAS_NO_OPEN_CURSOR.
+    #[must_use]
+    pub fn no_open_cursor(id: u32, server: ServerKind) -> Self {
+        let end = if server == ServerKind::MySql { "." } else { "" };
+        Self::new(1421, b"HY000", format!("The statement ({id}) has no open cursor{end}"))
+    }
+
     /// ER_MAX_PREPARED_STMT_COUNT_REACHED.
     #[must_use]
     pub fn too_many_statements(limit: usize) -> Self {

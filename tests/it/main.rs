@@ -18,5 +18,6 @@ mod routing;
 mod sessions;
 mod settings;
 mod shared;
+mod statements;
 mod tidy;
 mod transactions;

@@ -1,17 +1,17 @@
 //! One connection to a server: what state it is in, and small exchanges that the proxy itself makes on it.
 
 use super::limits::Slot;
+use super::prepared::PreparedStatements;
 use crate::core::buffers::{Buf, BufPool};
 use crate::net::{ParkedStream, Stream};
 use crate::servers::Server;
 use crate::session::vars::{Interner, Vars};
-use pointsman_protocol::command::{COM_QUIT, put_query};
+use pointsman_protocol::command::{COM_QUIT, COM_STMT_CLOSE, put_query};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
 use pointsman_protocol::reply::{ErrPacket, OkPacket, Status, parse_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::{Capabilities, ProtocolError};
 use pointsman_shard_map::ServerId;
-use rustc_hash::FxHashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub struct BackendConn {
     pub readiness: Readiness,
     pub status: Status,
     pub actual: Actual,
-    pub prepared: FxHashMap<StatementKey, Prepared>,
+    pub prepared: PreparedStatements,
     pub uses: u64,
     pub opened_ms: u64,
     pub idle_since_ms: u64,
@@ -162,6 +162,15 @@ impl BackendConn {
     pub async fn send(&mut self, wire: &[u8]) -> Result<(), BackendError> {
         self.readiness = Readiness::Busy;
         self.io.write_all(wire).await.map_err(|e| self.broken(e.into()))
+    }
+
+    /// COM_STMT_CLOSE, which has no reply: that it did not arrive shows when the connection is next used.
+    pub async fn close_statement(&mut self, prepared: &Prepared) {
+        let mut wire = Vec::with_capacity(HEADER_LEN + 5);
+        Self::put_command(&mut wire, COM_STMT_CLOSE, &prepared.id.to_le_bytes());
+        if self.io.write_all(&wire).await.is_err() {
+            self.readiness = Readiness::Broken;
+        }
     }
 
     /// Reads more bytes behind those in `buf`.
@@ -317,7 +326,7 @@ impl BackendConn {
             user_vars: this.actual.user_vars,
             last_insert_id: this.actual.last_insert_id,
             diagnostics_empty: this.actual.diagnostics_empty,
-            prepared: this.prepared.iter().map(|(k, p)| (*k, p.id)).collect(),
+            prepared: this.prepared.ids(),
         }))
     }
 }
@@ -328,6 +337,7 @@ impl Parked {
         let vars = self.vars.iter().fold(Vars::default(), |all, (n, v)| all.with(n, v));
         Ok(Box::new(BackendConn {
             io: self.stream.unpark()?,
+            prepared: PreparedStatements::with_ids(&self.server, &self.prepared),
             capabilities: self.capabilities,
             server: self.server,
             thread_id: self.thread_id,
@@ -343,7 +353,6 @@ impl Parked {
                 last_insert_id: self.last_insert_id,
                 diagnostics_empty: self.diagnostics_empty,
             },
-            prepared: self.prepared.into_iter().map(|(k, id)| (k, Prepared { id, types: None, used: 0 })).collect(),
             uses: 0,
             opened_ms: now_ms.saturating_sub(self.age_ms),
             idle_since_ms: now_ms,

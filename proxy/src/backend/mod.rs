@@ -4,5 +4,6 @@ pub mod conn;
 pub mod limits;
 pub mod open;
 pub mod pool;
+pub mod prepared;
 pub mod stain;
 pub mod warm;

@@ -2,6 +2,7 @@
 
 use super::conn::{Actual, BackendConn, BackendError, PoolKey, Readiness};
 use super::limits::Slot;
+use super::prepared::PreparedStatements;
 use crate::core::Core;
 use crate::error::ClientError;
 use crate::login::backend::{BackendAddress, BackendLogin, BackendTarget, Compression, ConnectError, connect};
@@ -99,7 +100,7 @@ impl Core {
             readiness: Readiness::Ready,
             status: Status::from_bits_retain(ready.status),
             actual: self.fresh(u8::try_from(charset).ok().map(u16::from)),
-            prepared: Default::default(),
+            prepared: PreparedStatements::none(server),
             uses: 0,
             opened_ms: now,
             idle_since_ms: now,

@@ -1,7 +1,7 @@
 //! One server: what was configured, and what the monitor and the data path have learned of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -14,6 +14,9 @@ const LATENCY_SHIFT: u32 = 3;
 
 /// Share of its weight with which a server that has come back begins.
 const SLOW_START_PERCENT: u64 = 10;
+
+/// MySQL's and MariaDB's default of max_prepared_stmt_count, while a server has not been asked.
+const DEFAULT_MAX_PREPARED: u32 = 16_382;
 
 const LAG_UNKNOWN: u64 = u64::MAX;
 const LAG_BROKEN: u64 = u64::MAX - 1;
@@ -62,6 +65,8 @@ pub struct Server {
     pub near: bool,
     /// Statements of this proxy that the server is working on; kept by the data path.
     pub in_flight: AtomicU32,
+    /// Statements that this proxy keeps prepared there.
+    prepared: AtomicI64,
     up_until: AtomicU64,
     reads_until: AtomicU64,
     lag: AtomicU64,
@@ -86,6 +91,7 @@ impl Server {
             zone: spec.zone.clone(),
             near: proxy_zone.is_none() || proxy_zone == spec.zone.as_deref(),
             in_flight: AtomicU32::new(0),
+            prepared: AtomicI64::new(0),
             up_until: AtomicU64::new(0),
             reads_until: AtomicU64::new(0),
             lag: AtomicU64::new(LAG_UNKNOWN),
@@ -96,6 +102,24 @@ impl Server {
             applied_gtid: ArcSwapOption::empty(),
             pool_generation: AtomicU64::new(0),
         }
+    }
+
+    /// Statements that this proxy keeps prepared there, on all its connections.
+    #[must_use]
+    pub fn prepared_count(&self) -> i64 {
+        self.prepared.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_prepared(&self, more: i64) {
+        self.prepared.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Statements that one of so many proxies may keep prepared there: together half of what the server takes, the
+    /// other half is for those who come past the proxies.
+    #[must_use]
+    pub fn prepared_budget(&self, proxies: u16) -> i64 {
+        let limit = self.info().map_or(DEFAULT_MAX_PREPARED, |info| info.max_prepared_stmt_count);
+        i64::from(limit / 2 / u32::from(proxies.max(1)))
     }
 
     /// Answered its last probe, not long ago.

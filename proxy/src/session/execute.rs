@@ -9,7 +9,7 @@ use super::results::Leaves;
 use super::sync::{COMPUTED, Needs};
 use super::tracking::changes_trackers;
 use super::{Next, Session};
-use crate::backend::conn::{BackendConn, BackendError, Prepared, Readiness};
+use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
 use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, Statement, StatementKind};
@@ -212,6 +212,9 @@ impl Session {
             self.shard().distrust(conn.server.id);
         }
         self.learn(&mut conn, request, &outcome);
+        if let (Some(key), Some(ok)) = (self.preparing, &outcome.prepared) {
+            self.keep_prepared(&mut conn, key, ok.statement_id).await;
+        }
         let text = request.execute.map_or(request.wire, |e| e.text());
         if outcome.error.is_none() && hides_collation(&outcome, text) {
             if let Err(error) = Box::pin(self.learn_collation(&mut conn, &outcome, text)).await {
@@ -242,10 +245,6 @@ impl Session {
         let autocommit_before = self.status.contains(Status::AUTOCOMMIT);
         if outcome.error.is_none() {
             self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
-        }
-        if let (Some(key), Some(ok)) = (self.preparing, &outcome.prepared) {
-            let prepared = Prepared { id: ok.statement_id, types: None, used: conn.uses };
-            conn.prepared.insert(key, prepared);
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, one_shot);
@@ -360,7 +359,6 @@ impl Session {
                 Box::pin(self.stop_server_statement(&conn)).await;
                 drop(conn);
                 self.lose_lease();
-                self.client.send_error(request.client_sequence, &ClientError::killed()).await?;
                 Ok(Attempt::Over(Next::Close))
             }
         }

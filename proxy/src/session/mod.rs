@@ -134,7 +134,7 @@ impl Session {
             let limit = self.core.config().session.max_allowed_packet as usize;
             let next = match self.client.next_command(limit).await? {
                 // Its bytes may be here before the tick that would have told of the KILL.
-                Input::Packet(_) if self.client.cell.handle.is_killed() => self.fail(1, &ClientError::killed()).await?,
+                Input::Packet(_) if self.client.cell.handle.is_killed() => Next::Close,
                 Input::Packet(span) => self.command(span).await?,
                 Input::Closed => Next::Close,
                 Input::Alarm => Box::pin(self.alarm()).await?,

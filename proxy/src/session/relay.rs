@@ -234,11 +234,12 @@ impl<'a> Relay<'a> {
         cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
         let end = poll_fn(|cx| {
             cell.park(cx);
-            if let Poll::Ready(read) = self.conn.io.poll_read(cx, buf.space()) {
-                return Poll::Ready(FillEnd::Read(read));
-            }
+            // Before the answer of a statement that was stopped for it: a server that kills closes at once.
             if cell.handle.is_killed() {
                 return Poll::Ready(FillEnd::Killed);
+            }
+            if let Poll::Ready(read) = self.conn.io.poll_read(cx, buf.space()) {
+                return Poll::Ready(FillEnd::Read(read));
             }
             if self.core.clock.now_ms() >= cell.deadline() {
                 cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);

@@ -4,7 +4,7 @@ use super::results::{CapturedDiagnostics, Diagnostics, Kept};
 use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::error::ClientError;
-use pointsman_planner::Reads;
+use pointsman_planner::{Reads, ServerKind};
 use pointsman_protocol::command::COM_RESET_CONNECTION;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
@@ -98,7 +98,8 @@ impl Session {
     /// Woken while waiting for a command: killed, shutting down, or a deadline.
     pub(super) async fn alarm(&mut self) -> Step {
         if self.client.cell.handle.is_killed() {
-            return self.last_words(&ClientError::killed()).await;
+            // Servers close without a word then.
+            return Ok(Next::Close);
         }
         if self.core.is_shutting_down() && !self.is_bound() {
             return self.last_words(&ClientError::shutting_down()).await;
@@ -118,7 +119,10 @@ impl Session {
         if self.status.contains(Status::IN_TRANS) && idle_transaction.is_some() {
             return self.last_words(&ClientError::idle_transaction()).await;
         }
-        self.last_words(&ClientError::idle_timeout()).await
+        match self.state.reading.server {
+            ServerKind::MySql => self.last_words(&ClientError::idle_timeout()).await,
+            ServerKind::MariaDb => Ok(Next::Close),
+        }
     }
 
     /// An error that the client finds when it next reads, as MySQL 8.0.24 and later leave one.

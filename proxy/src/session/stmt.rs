@@ -11,17 +11,14 @@ use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, Prepared, StatementKey};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, Hint, Reads, RoutePlan, ServerKind, leading_hint};
-use pointsman_protocol::command::{COM_STMT_CLOSE, COM_STMT_PREPARE};
+use pointsman_planner::{Analysis, Hint, Reads, Role, RoutePlan, RouteReason, ServerKind, leading_hint};
+use pointsman_protocol::command::COM_STMT_PREPARE;
 use pointsman_protocol::frame::{HEADER_LEN, put_packet};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::stmt::{Execute, LongData, PrepareOk, set_statement_id, statement_id};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-
-/// Statements kept prepared on one connection; the longest unused makes room.
-const PREPARED_PER_CONNECTION: usize = 256;
 
 /// A statement that the client has prepared.
 struct ClientStatement {
@@ -44,8 +41,17 @@ struct ClientStatement {
 pub(super) struct StatementTable {
     statements: FxHashMap<u32, ClientStatement>,
     next_id: u32,
-    /// Statements whose cursor is open on the lease.
-    cursors: Vec<u32>,
+    /// Open on the lease.
+    cursors: Vec<OpenCursor>,
+}
+
+/// A cursor has its statement on the connection for itself: the same text, prepared or executed once more, would close
+/// it or be taken for it.
+struct OpenCursor {
+    /// The client's id of the statement.
+    statement: u32,
+    key: StatementKey,
+    prepared: Prepared,
 }
 
 impl StatementTable {
@@ -234,13 +240,18 @@ impl Session {
             long_data: execution.long_data.clone(),
         });
         let execution = own.as_ref().unwrap_or(execution);
-        let plan = self.plan_prepared(analysis, &execution.text);
+        let mut plan = self.plan_prepared(analysis, &execution.text);
+        let cursor = execution.parsed.wants_cursor().then_some(id);
+        if cursor.is_some() && plan.reason == RouteReason::Read {
+            // The session's writes while the cursor is open go over the same connection.
+            plan = RoutePlan { role: Role::Writer, reason: RouteReason::NeedsWriter, ..plan };
+        }
         let request = Request {
             wire: &[],
             kind: ReplyKind::Results,
             client_sequence: sequence,
             server_sequence: 1,
-            cursor: execution.parsed.wants_cursor().then_some(id),
+            cursor,
             statement_id: None,
             analysis,
             plan,
@@ -249,14 +260,17 @@ impl Session {
         };
         let (next, outcome) = self.execute(&request).await?;
         let open = outcome.is_some_and(|o| o.status.contains(Status::CURSOR_EXISTS));
-        if open && self.cursor_lease_is_kept() {
-            self.table().cursors.push(id);
+        if open {
+            self.cursor_opened(id, execution.key);
         }
         Ok(next)
     }
 
-    fn cursor_lease_is_kept(&self) -> bool {
-        self.lease.is_some()
+    fn cursor_opened(&mut self, statement: u32, key: StatementKey) {
+        let prepared = self.lease.as_mut().and_then(|conn| conn.prepared.take(&key));
+        if let Some(prepared) = prepared {
+            self.table().cursors.push(OpenCursor { statement, key, prepared });
+        }
     }
 
     /// Sends an execution on a connection, which is made to prepare the statement first where it has not.
@@ -268,7 +282,7 @@ impl Session {
         execution: &Execution<'_>,
         needs: Needs,
     ) -> Result<(), Failure> {
-        if !conn.prepared.contains_key(&execution.key) {
+        if !conn.prepared.contains(&execution.key) {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
             Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
         }
@@ -298,7 +312,6 @@ impl Session {
             read_prefix(conn, buf, commands).await?;
         }
         execution.prepared_in.adopt(conn, needs);
-        make_room(conn).await?;
         conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
         let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
         if let Some(e) = reply.error {
@@ -307,23 +320,33 @@ impl Session {
             return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
         }
         let ok = PrepareOk::parse(super::client::payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
-        conn.prepared.insert(execution.key, Prepared { id: ok.statement_id, types: None, used: conn.uses });
+        self.keep_prepared(conn, execution.key, ok.statement_id).await;
         Ok(())
+    }
+
+    /// Keeps a statement for later executions. What it replaces, or one that has to make room, is closed.
+    pub(super) async fn keep_prepared(&self, conn: &mut BackendConn, key: StatementKey, id: u32) {
+        let budget = conn.server.prepared_budget(self.core.config().proxy.count);
+        if let Some(unused) = conn.prepared.make_room(budget) {
+            conn.close_statement(&unused).await;
+        }
+        let prepared = Prepared { id, types: None, used: conn.uses };
+        if let Some(replaced) = conn.prepared.insert(key, prepared) {
+            conn.close_statement(&replaced).await;
+        }
     }
 
     pub(super) async fn stmt_fetch(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
-        let unknown = self.unknown_statement(id, "mysqld_stmt_fetch");
-        let open = self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id));
-        let known = self.statement(id).map(|s| (s.key, s.analysis.clone()));
-        let (Some((key, analysis)), true, Some(conn)) = (known, open, &self.lease) else {
-            return self.answer_error(sequence, &unknown).await;
+        let Some(analysis) = self.statement(id).map(|s| s.analysis.clone()) else {
+            return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_fetch")).await;
         };
-        let Some(prepared) = conn.prepared.get(&key) else { return self.answer_error(sequence, &unknown).await };
+        let Some(cursor) = self.table().cursors.iter().find(|c| c.statement == id) else {
+            return self.answer_error(sequence, &ClientError::no_open_cursor(id, self.state.reading.server)).await;
+        };
         let mut wire = wire.to_vec();
-        set_statement_id(&mut wire[HEADER_LEN..], prepared.id);
-        let plan =
-            RoutePlan { role: pointsman_planner::Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
+        set_statement_id(&mut wire[HEADER_LEN..], cursor.prepared.id);
+        let plan = RoutePlan { role: Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
         let request = Request {
             wire: &wire,
             kind: ReplyKind::Rows,
@@ -336,31 +359,43 @@ impl Session {
             reads: Reads::default(),
             execute: None,
         };
+        let had_warnings = self.results.diagnostics == Diagnostics::OnConnection;
         let (next, outcome) = self.execute(&request).await?;
+        if had_warnings && outcome.as_ref().is_some_and(|o| o.error.is_none()) {
+            // MySQL counts none in a reply to a fetch, and keeps them.
+            self.results.diagnostics = Diagnostics::OnConnection;
+        }
         if outcome.is_none_or(|o| o.error.is_some() || o.status.contains(Status::LAST_ROW_SENT)) {
-            self.cursor_ended(id);
+            self.cursor_ended(id).await;
+            self.give_back_if_free().await;
         }
         Ok(next)
     }
 
-    fn cursor_ended(&mut self, id: u32) {
-        self.table().cursors.retain(|c| *c != id);
+    /// The server has sent the cursor's last row, and closed it: the statement may be used by all again.
+    async fn cursor_ended(&mut self, id: u32) {
+        let ended = self.remove_cursor(id);
+        if let (Some(cursor), Some(mut conn)) = (ended, self.lease.take()) {
+            if conn.prepared.contains(&cursor.key) {
+                conn.close_statement(&cursor.prepared).await;
+            } else {
+                conn.prepared.insert(cursor.key, cursor.prepared);
+            }
+            self.lease = Some(conn);
+        }
+    }
+
+    fn remove_cursor(&mut self, id: u32) -> Option<OpenCursor> {
+        let cursors = &mut self.statements.as_mut()?.cursors;
+        let place = cursors.iter().position(|c| c.statement == id)?;
         self.pins.cursor_closed(id);
+        Some(cursors.swap_remove(place))
     }
 
     /// Closes the cursor of a statement that is executed again, reset or closed.
     async fn close_cursor(&mut self, id: u32) {
-        if self.statements.as_ref().is_some_and(|t| t.cursors.contains(&id)) {
-            let key = self.statement(id).map(|s| s.key);
-            if let (Some(key), Some(conn)) = (key, &mut self.lease) {
-                if let Some(prepared) = conn.prepared.remove(&key) {
-                    let mut wire = Vec::new();
-                    BackendConn::put_command(&mut wire, COM_STMT_CLOSE, &prepared.id.to_le_bytes());
-                    // COM_STMT_CLOSE has no reply; a failure shows with the next command.
-                    let _ = conn.io.write_all(&wire).await;
-                }
-            }
-            self.cursor_ended(id);
+        if let (Some(cursor), Some(conn)) = (self.remove_cursor(id), &mut self.lease) {
+            conn.close_statement(&cursor.prepared).await;
         }
     }
 
@@ -426,18 +461,4 @@ fn frame_prepare(text: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(payload.len() + 8);
     put_packet(&mut wire, 0, &payload);
     wire
-}
-
-/// Closes the longest unused statement of a connection that keeps too many.
-async fn make_room(conn: &mut BackendConn) -> Result<(), Failure> {
-    if conn.prepared.len() < PREPARED_PER_CONNECTION {
-        return Ok(());
-    }
-    let oldest = conn.prepared.iter().min_by_key(|(_, p)| p.used).map(|(k, _)| *k);
-    if let Some(prepared) = oldest.and_then(|k| conn.prepared.remove(&k)) {
-        let mut wire = Vec::new();
-        BackendConn::put_command(&mut wire, COM_STMT_CLOSE, &prepared.id.to_le_bytes());
-        conn.send(&wire).await.map_err(Failure::Send)?;
-    }
-    Ok(())
 }
