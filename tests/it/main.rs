@@ -12,6 +12,7 @@ mod limits;
 mod load;
 mod login;
 mod mysql9;
+mod packaging;
 mod process;
 mod routing;
 mod sessions;
