@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: ## install what is missing (Debian 12 or 13): a compiler, Rust, MariaDB, PHP
+deps: ## install what is missing (Debian 12 or 13): a compiler, Rust, MariaDB, PHP, the drivers that are tested
 	@scripts/install-deps.sh
 
 build: ## build the release binary: target/release/pointsman
@@ -32,9 +32,10 @@ it: ## integration tests only; T=name runs those whose name contains it
 	@scripts/test.sh it $(T)
 
 demo: ## real servers, Pointsman and a PHP site; prints where each statement went (DEMO_ONCE=1: then exits)
-	@scripts/install-deps.sh
-	@echo "building Pointsman"
-	@cargo build --quiet -p pointsman-proxy --bin pointsman
+	@scripts/install-deps.sh demo
+	@echo "building Pointsman (some minutes at the first time)"
+	@cargo build -p pointsman-proxy --bin pointsman
+	@cargo build -p pointsman-tests --bin demo
 	@cargo run --quiet -p pointsman-tests --bin demo
 
 conformance: ## MariaDB's own test files, directly and through Pointsman (half an hour); MODE=ps, cursor or switch

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Installs what `make test` and `make demo` need and this machine lacks, on Debian 12 and 13. With everything present it
-# does nothing, and needs neither root nor network. It never leaves a database server running that it installed.
+# Installs what `make test` needs and this machine lacks, on Debian 12 and 13; with the word `demo` only what `make demo`
+# needs. With everything present it does nothing, and needs neither root nor network. It never leaves a database server
+# running that it installed.
 set -eu
 cd "$(dirname "$0")/.."
+purpose=${1:-test}
 
 # Rust 2024 and `rust-version` of Cargo.toml.
 rust_minor=85
@@ -14,13 +16,15 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 PATH=$PATH:/usr/sbin:/sbin
 need cc build-essential
 need make make
-need curl curl
 need mariadbd mariadb-server
 need mariadb mariadb-client
 need php php-cli
-need debootstrap debootstrap
-need haproxy haproxy
-need python3 python3
+if [ "$purpose" != demo ]; then
+    need curl curl
+    need debootstrap debootstrap
+    need haproxy haproxy
+    need python3 python3
+fi
 if command -v php >/dev/null 2>&1; then
     php -m | grep -qx mysqli && php -m | grep -qx pdo_mysql || missing="$missing php-mysql"
 else
@@ -58,7 +62,7 @@ fi
 # The languages whose drivers are tested, one Debian package a line (`apt NAME`). A test skips, saying so, what can't be
 # had: without them everything else still runs.
 drivers=tests/drivers/packages.txt
-if [ -r "$drivers" ]; then
+if [ "$purpose" != demo ] && [ -r "$drivers" ]; then
     wanted=$(sed -n 's/^apt[[:space:]:]*//p' "$drivers" | tr '\n' ' ')
     lacking=""
     for package in $wanted; do
@@ -106,7 +110,7 @@ install_rust() {
 }
 
 if ! rust_is_new_enough; then
-    echo "installing Rust"
+    echo "installing Rust 1.$rust_minor or later"
     install_rust && rust_is_new_enough || {
         echo "Rust 1.$rust_minor or later is needed and Debian's is older: install it by https://rustup.rs" >&2
         exit 1

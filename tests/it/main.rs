@@ -13,6 +13,7 @@ mod limits;
 mod load;
 mod login;
 mod mysql9;
+mod packaging;
 mod process;
 mod routing;
 mod sessions;

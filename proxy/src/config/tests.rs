@@ -168,3 +168,44 @@ fn polling_stretches_with_the_number_of_proxies() {
     let with = |n: u16| Config::parse(&format!("{MINIMAL}\n[proxy]\ncount = {n}\n")).unwrap().monitor.poll.as_millis();
     assert_eq!([with(1), with(8), with(9), with(256)], [100, 100, 200, 333]);
 }
+
+/// The TOML of the documents: README.md, docs/*.md, the container's own file.
+fn examples() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = vec![];
+    for page in pages.chain([root.join("README.md")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            found.push((page.display().to_string(), block.split("```").next().unwrap().to_owned()));
+        }
+    }
+    let container = root.join("docker/pointsman.toml");
+    found.push((container.display().to_string(), std::fs::read_to_string(container).unwrap()));
+    found
+}
+
+#[test]
+fn the_examples_of_the_documents_are_accepted() {
+    let examples = examples();
+    assert!(examples.len() > 3, "{} examples", examples.len());
+    for (page, text) in examples {
+        // Secrets that only the reader's machine has, and what an excerpt leaves out.
+        let secrets = |line: &str| match line.split_once(" = ") {
+            Some(("password_file", _)) => "password = 'x'".to_owned(),
+            Some(("password", value)) if value.starts_with("\"env:") => "password = 'x'".to_owned(),
+            _ => line.to_owned(),
+        };
+        let mut whole: String = text.lines().map(|line| secrets(line) + "\n").collect();
+        for (section, least) in [
+            ("[backend]", "user = 'p'\npassword = 'x'"),
+            ("[[user]]", "name = 'a'\npassword = 'x'"),
+            ("[[shard]]", "name = 'm'\nmasters = ['127.0.0.1:1']"),
+        ] {
+            if !whole.contains(section) {
+                whole.push_str(&format!("{section}\n{least}\n"));
+            }
+        }
+        assert!(Config::parse(&whole).is_ok(), "{page}: {}\n{text}", problems(&whole).join("; "));
+    }
+}

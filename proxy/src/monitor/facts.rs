@@ -107,6 +107,9 @@ fn number(variables: &Variables, name: &str) -> u32 {
     text(variables, name).parse::<u64>().map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
+/// MariaDB's server_uid where no network interface has an address to make it of.
+const NO_UID: &str = "unknown";
+
 fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
     let version = text(variables, "version").to_owned();
     let (kind, version_number) = ServerInfo::parse_version(&version);
@@ -117,7 +120,7 @@ fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
         version,
         version_number,
         server_id: number(variables, "server_id"),
-        server_uuid: uuid.cloned(),
+        server_uuid: uuid.filter(|uuid| *uuid != NO_UID).cloned(),
         default_collation,
         // MariaDB 12 has more values than ON and OFF; all but OFF refuse something.
         read_only: !matches!(text(variables, "read_only"), "OFF" | "0" | ""),
