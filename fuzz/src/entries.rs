@@ -1,21 +1,26 @@
 //! One function per decoder: any bytes may come in, and nothing may panic, loop or grow without bound.
 
-use pointsman_protocol::Capabilities;
 use pointsman_protocol::auth::{
     AccountSecret, ClientAuth, Nonces, Offer, Password, Plugin, Secret, ServerAuth, ServerStep, StoredHash,
 };
+use pointsman_protocol::command::parse_query;
 use pointsman_protocol::compress::{Algorithm, Reader};
-use pointsman_protocol::frame::{Scan, scan_packet};
+use pointsman_protocol::frame::{HEADER_LEN, Scan, scan_packet};
 use pointsman_protocol::handshake::{
     AuthSwitch, ChangeUser, ClientHello, Failure, LoginRequest, ServerHello, decode_attributes,
 };
 use pointsman_protocol::proxy_header::{self, HeaderScan};
+use pointsman_protocol::reply::{Changes, ErrPacket, OkPacket, Status, parse_eof};
+use pointsman_protocol::response::{ReplyKind, ResponseReader, Stop};
+use pointsman_protocol::row::text_values;
+use pointsman_protocol::stmt::{Execute, LongData, PrepareOk, statement_id};
+use pointsman_protocol::{Capabilities, Command};
 
 /// Entry function of one target.
 pub type Entry = fn(&[u8]);
 
 /// All targets, by the names of their files in fuzz_targets.
-pub const ALL: [(&str, Entry); 10] = [
+pub const ALL: [(&str, Entry); 14] = [
     ("greeting", greeting),
     ("login_request", login_request),
     ("change_user", change_user),
@@ -26,6 +31,10 @@ pub const ALL: [(&str, Entry); 10] = [
     ("compressed", compressed),
     ("proxy_header", proxy_header),
     ("frame", frame),
+    ("query", query),
+    ("execute", execute),
+    ("reply", reply),
+    ("response", response),
 ];
 
 /// The first eight bytes choose capabilities, the rest is the packet.
@@ -152,4 +161,79 @@ pub fn frame(bytes: &[u8]) {
         Scan::Whole(span) => assert!(span.wire_len <= bytes.len()),
         Scan::NeedBytes(n) => assert!(n > bytes.len()),
     }
+}
+
+/// The text of a COM_QUERY is the end of its packet, whatever attributes stand before it.
+pub fn query(bytes: &[u8]) {
+    let Some((agreed, packet)) = with_capabilities(bytes) else { return };
+    if let Ok(parsed) = parse_query(packet, agreed) {
+        assert!(parsed.text.len() < packet.len() && packet.ends_with(parsed.text));
+        assert!(parsed.attributes.strings().count() <= packet.len());
+    }
+    let _ = packet.first().map(|byte| Command::from_byte(*byte));
+}
+
+/// An execution whose types are spelled out reads as before.
+pub fn execute(bytes: &[u8]) {
+    let Some((agreed, rest)) = with_capabilities(bytes) else { return };
+    let Some((parameters, packet)) = rest.split_first_chunk() else { return };
+    let parameters = u16::from_le_bytes(*parameters);
+    if let Ok(first) = Execute::parse(packet, parameters, agreed) {
+        if let Some(types) = first.types {
+            let mut wire = vec![];
+            first.put_with_types(&mut wire, 1, types);
+            assert_eq!(Execute::parse(&wire, parameters, agreed), Ok(first));
+        }
+    }
+    let _ = LongData::parse(packet);
+    let _ = statement_id(packet);
+}
+
+/// What a server answers: OK with its trackers, EOF, ERR, the OK of a PREPARE, a row.
+pub fn reply(bytes: &[u8]) {
+    let Some((agreed, packet)) = with_capabilities(bytes) else { return };
+    if let Ok(first) = OkPacket::parse(packet, agreed) {
+        assert!(Changes::new(first.changes).count() <= packet.len());
+        let mut wire = vec![];
+        first.put(&mut wire, 0, agreed);
+        let again = OkPacket::parse(&wire, agreed).map(|second| (second.affected_rows, second.changes));
+        assert_eq!(again, Ok((first.affected_rows, first.changes)));
+    }
+    if let Ok(first) = ErrPacket::parse(packet) {
+        let mut wire = vec![];
+        first.put(&mut wire);
+        assert_eq!(ErrPacket::parse(&wire), Ok(first));
+    }
+    let _ = parse_eof(packet);
+    let _ = PrepareOk::parse(packet);
+    assert!(text_values(packet).count() <= packet.len());
+}
+
+/// The walk over a reply passes no more than there is, and each step goes on or asks for more.
+pub fn response(bytes: &[u8]) {
+    const KINDS: [ReplyKind; 5] =
+        [ReplyKind::Results, ReplyKind::Prepare, ReplyKind::Rows, ReplyKind::Single, ReplyKind::Text];
+    const STEPS: usize = 10_000;
+    let Some((&[kind, deprecates, status], wire)) = bytes.split_first_chunk::<3>() else { return };
+    let server = if deprecates & 1 == 0 { Capabilities::empty() } else { Capabilities::DEPRECATE_EOF };
+    let status = Status::from_bits_retain(u16::from(status));
+    let mut reader = ResponseReader::new(KINDS[usize::from(kind) % KINDS.len()], server, 1, 1);
+    let (mut wire, mut at) = (wire.to_vec(), 0);
+    for _ in 0..STEPS {
+        let Ok(walk) = reader.walk(&mut wire[at..]) else { return };
+        at += walk.pass;
+        assert!(at <= wire.len());
+        match walk.stop {
+            Stop::DefinitionsEnd => {}
+            Stop::Done | Stop::NeedBytes(_) => return,
+            Stop::Packet(control, len) => {
+                let payload = &wire[at..at + len][HEADER_LEN..];
+                if reader.accept(control, payload, status).is_err() {
+                    return;
+                }
+                at += len;
+            }
+        }
+    }
+    panic!("more than {STEPS} steps over {} bytes", wire.len());
 }

@@ -1,5 +1,7 @@
-//! Fuzzing of everything that decodes a peer's bytes: `cargo +nightly fuzz run TARGET`.
+//! Fuzzing of everything that decodes a peer's bytes and reads its statements: `cargo +nightly fuzz run TARGET`.
 //!
-//! The entry functions lie in a file of their own, which protocol/tests/entries.rs runs on stable too.
+//! The entry functions lie in files of their own, which protocol/tests/entries.rs and planner/tests/entries.rs run on
+//! stable too.
 
 pub mod entries;
+pub mod planner;

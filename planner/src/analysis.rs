@@ -95,6 +95,8 @@ bitflags! {
         const ANYTHING = 1 << 8;
         /// RAND(), UUID() and the like do not matter; NOW() with SET timestamp is a tracked variable.
         const PROCESSLIST = 1 << 9;
+        /// A query that names a table for certain. (One without any leaves old warnings in place on MariaDB.)
+        const TABLES = 1 << 10;
     }
 }
 
@@ -105,16 +107,20 @@ pub enum Effect {
     Begin {
         read_only: bool,
     },
-    /// COMMIT or ROLLBACK (`release`: the server closes the connection after it). AND CHAIN is this and then a
-    /// `Begin`; the new transaction has the access mode of the old one, which only the session knows.
+    /// COMMIT or ROLLBACK (`release`: the server closes the connection after it; None: as `completion_type` says). AND
+    /// CHAIN is this and then a `Begin`; the new transaction has the access mode of the old one, which only the session
+    /// knows.
     EndTransaction {
-        release: bool,
+        release: Option<bool>,
     },
     /// `SET [SESSION] name = ...` of a system variable; the value comes from the tracker.
     SetSessionVar {
         name: String,
         to_default: bool,
     },
+    /// `SET @@name = ...`, which no tracker of MariaDB tells, but for a scope being written
+    /// ([`crate::scope::spell_out_session`]).
+    ImpliedScope,
     /// `SET GLOBAL`/`PERSIST`: sessions opened earlier do not see it.
     SetGlobalVar {
         name: String,
@@ -145,6 +151,11 @@ pub enum Effect {
         name: String,
         temporary: bool,
     },
+    /// ALTER TABLE ... RENAME or RENAME TABLE, which may hit a temporary table.
+    RenameTable {
+        from: String,
+        to: String,
+    },
     LockTables,
     UnlockTables,
     /// FLUSH TABLES WITH READ LOCK / FOR EXPORT; BACKUP STAGE or BACKUP LOCK; LOCK INSTANCE. UNLOCK TABLES
@@ -152,15 +163,21 @@ pub enum Effect {
     GlobalLock,
     /// BACKUP STAGE END, BACKUP UNLOCK, UNLOCK INSTANCE.
     GlobalUnlock,
-    /// GET_LOCK; the lower-cased name when it is a literal, None when it is computed.
+    /// GET_LOCK; the lower-cased name when it is a literal and taken at most once, None when nobody can tell.
     GetLock {
         name: Option<String>,
     },
+    /// RELEASE_LOCK; None where the name is computed, or where it may not be evaluated.
     ReleaseLock {
         name: Option<String>,
     },
     ReleaseAllLocks,
     PrepareText {
+        name: String,
+        text: PreparedText,
+    },
+    /// EXECUTE name. [`Effect::Unknown`] stands beside it, for sessions that do not know the text of that name.
+    ExecuteText {
         name: String,
     },
     DeallocateText {
@@ -196,6 +213,16 @@ pub enum Effect {
     Unknown,
 }
 
+/// The text of a PREPARE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreparedText {
+    Literal(String),
+    /// In this user variable, lower-cased.
+    Variable(String),
+    /// A literal with escapes, or beyond ASCII.
+    Unclear,
+}
+
 /// What a KILL ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KillScope {
@@ -210,6 +237,23 @@ pub enum KillScope {
 }
 
 impl Effect {
+    /// Whether a server that is asked to (session_track_state_change) reports it as a change of the session's state.
+    /// What else was reported with the statement, a trigger or a stored function has done.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        !matches!(
+            self,
+            Self::Begin { .. }
+                | Self::EndTransaction { .. }
+                | Self::ImplicitCommit
+                | Self::CalcFoundRows
+                | Self::MayChangeLastInsertId
+                | Self::LockTables
+                | Self::UnlockTables
+                | Self::SequenceUsed
+        )
+    }
+
     /// Whether the effect lives in one connection and cannot be carried to another by replaying a variable, so
     /// that what follows may have to go where this statement went.
     #[must_use]
@@ -218,10 +262,13 @@ impl Effect {
             Self::Begin { .. }
             | Self::EndTransaction { .. }
             | Self::SetSessionVar { .. }
+            | Self::ImpliedScope
             | Self::SetGlobalVar { .. }
             | Self::UserVarLiteral { .. }
             | Self::Use { .. }
             | Self::DropTable { .. }
+            | Self::RenameTable { .. }
+            | Self::ExecuteText { .. }
             | Self::UnlockTables
             | Self::GlobalUnlock
             | Self::ReleaseLock { .. }

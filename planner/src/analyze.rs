@@ -2,7 +2,7 @@
 //!
 //! Never fails and never panics. What is not understood is `Opaque`, which means the writer and a bound session.
 
-use crate::analysis::{Access, Analysis, Effect, Statement, StatementKind};
+use crate::analysis::{Access, Analysis, Effect, PreparedText, Statement, StatementKind};
 use crate::draft::Context;
 use crate::lex::tokens;
 use crate::phrase::Phrase;
@@ -30,6 +30,7 @@ pub fn analyze(text: &[u8], reading: &Reading, routines: &Routines) -> Analysis 
 fn carries_literal(effect: &Effect) -> bool {
     match effect {
         Effect::UserVarLiteral { .. } | Effect::Kill { .. } => true,
+        Effect::PrepareText { text, .. } => matches!(text, PreparedText::Literal(_)),
         Effect::GetLock { name } | Effect::ReleaseLock { name } => name.is_some(),
         _ => false,
     }

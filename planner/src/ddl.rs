@@ -69,5 +69,31 @@ pub(crate) fn other(phrase: Phrase<'_>) -> Statement {
         "USER" | "INSTANCE" | "RESOURCE" => StatementKind::Admin,
         _ => StatementKind::Ddl,
     };
-    Statement::new(kind, Access::Write).with(Effect::ImplicitCommit)
+    let mut statement = Statement::new(kind, Access::Write).with(Effect::ImplicitCommit);
+    if phrase.is_any(1, &["TABLE", "TABLES"]) {
+        renames(&mut statement, phrase);
+    }
+    statement
+}
+
+/// RENAME TABLE a TO b, c TO d, and ALTER TABLE a ... RENAME [TO | AS | =] b.
+fn renames(statement: &mut Statement, phrase: Phrase<'_>) {
+    let first = phrase.skip_words(2, &["IF", "EXISTS"]);
+    if phrase.is(0, "RENAME") {
+        for item in phrase.from(first).items() {
+            let Some((from, next)) = item.qualified_name(0) else { continue };
+            let to = (next..item.len()).find(|&at| item.is(at, "TO"));
+            if let Some((to, _)) = to.and_then(|at| item.qualified_name(at + 1)) {
+                statement.add(Effect::RenameTable { from, to });
+            }
+        }
+        return;
+    }
+    let Some((from, next)) = phrase.qualified_name(first) else { return };
+    for item in phrase.from(next).items().iter().filter(|item| item.is(0, "RENAME")) {
+        let name = item.skip_words(1, &["TO", "AS"]) + usize::from(item.is_punctuation(1, b'='));
+        if let Some((to, _)) = item.qualified_name(name).filter(|(_, end)| *end == item.len()) {
+            statement.add(Effect::RenameTable { from: from.clone(), to });
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Looks at tokens only, so it works for grammar that no parser of ours knows. It errs towards the writer: a
 //! name before a parenthesis is a harmless call only if it is known to be one.
 
-use crate::analysis::{Access, Effect, Reads, Statement};
+use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
 use crate::builtins::{Builtin, builtin, is_grammar, is_soft_grammar, must_touch_parenthesis};
 use crate::draft::Context;
 use crate::phrase::Phrase;
@@ -146,7 +146,15 @@ fn call(statement: &mut Statement, phrase: Phrase<'_>, at: usize, context: &Cont
     let quoted = phrase.kind(at) == Some(TokenKind::QuotedName);
     let touches = context.reading.ignore_space || phrase.touches_next(at) || !must_touch_parenthesis(&name);
     match builtin(&name, context.reading) {
-        Some(found) if !quoted && touches => touch(statement, found, Arguments::of(phrase, at + 1)),
+        Some(found) if !quoted && touches => {
+            let arguments = Arguments::of(phrase, at + 1);
+            match found {
+                Builtin::GetLock | Builtin::ReleaseLock | Builtin::ReleaseAllLocks => {
+                    lock(statement, found, arguments, Evaluated::of(phrase, at));
+                }
+                _ => touch(statement, found, arguments),
+            }
+        }
         _ if !quoted && (is_grammar(&name) || is_soft_grammar(&name)) => {}
         _ if context.routines.contains(&name) || is_harmless_by_place(phrase, at) => {}
         _ => statement.becomes_unknown(),
@@ -211,10 +219,7 @@ impl Arguments {
 /// The consequences of one built-in call.
 fn touch(statement: &mut Statement, builtin: Builtin, arguments: Arguments) {
     match builtin {
-        Builtin::Plain => {}
-        Builtin::GetLock => lock(statement, Effect::GetLock { name: arguments.lock_name() }),
-        Builtin::ReleaseLock => lock(statement, Effect::ReleaseLock { name: arguments.lock_name() }),
-        Builtin::ReleaseAllLocks => lock(statement, Effect::ReleaseAllLocks),
+        Builtin::Plain | Builtin::GetLock | Builtin::ReleaseLock | Builtin::ReleaseAllLocks => {}
         Builtin::LockState => {
             statement.raise(Access::Writer);
             statement.reads |= Reads::PROCESSLIST;
@@ -239,9 +244,55 @@ fn touch(statement: &mut Statement, builtin: Builtin, arguments: Arguments) {
     }
 }
 
-fn lock(statement: &mut Statement, effect: Effect) {
+/// How often a call runs when its statement does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Evaluated {
+    Once,
+    AtMostOnce,
+    /// For each row of a table.
+    Often,
+}
+
+impl Evaluated {
+    fn of(phrase: Phrase<'_>, at: usize) -> Self {
+        const SKIPPING: [&str; 7] = ["FROM", "WHERE", "HAVING", "LIMIT", "UNION", "INTERSECT", "EXCEPT"];
+        // DO and SET hand in what stands behind them; a query comes with its SELECT.
+        let first = match at {
+            0 => true,
+            _ => at == 1 && phrase.is(0, "SELECT"),
+        };
+        if ["FROM", "UPDATE", "INSERT", "REPLACE", "RECURSIVE"].iter().any(|word| phrase.contains(word)) {
+            Self::Often
+        } else if first && !SKIPPING.iter().any(|word| phrase.contains(word)) {
+            Self::Once
+        } else {
+            Self::AtMostOnce
+        }
+    }
+}
+
+/// Locks count how often they were taken, and are free after as many releases.
+fn lock(statement: &mut Statement, call: Builtin, arguments: Arguments, evaluated: Evaluated) {
     statement.raise(Access::Write);
+    let effect = match call {
+        Builtin::GetLock => {
+            let name = arguments.lock_name().filter(|_| evaluated != Evaluated::Often && !is_change(statement.kind));
+            let again = Effect::GetLock { name };
+            let twice = statement.effects.contains(&again);
+            if twice { Effect::GetLock { name: None } } else { again }
+        }
+        Builtin::ReleaseLock => {
+            Effect::ReleaseLock { name: arguments.lock_name().filter(|_| evaluated == Evaluated::Once) }
+        }
+        _ if evaluated == Evaluated::Once => Effect::ReleaseAllLocks,
+        _ => return,
+    };
     statement.add(effect);
+}
+
+fn is_change(kind: StatementKind) -> bool {
+    use StatementKind::{Delete, Insert, LoadData, Replace, Update};
+    matches!(kind, Insert | Replace | Update | Delete | LoadData)
 }
 
 /// Words that are reserved everywhere and have no place in an expression or a query; their presence means that the tokens were

@@ -32,6 +32,12 @@ impl Hint {
         true
     }
 
+    /// Whether there is a setting of this name.
+    #[must_use]
+    pub fn names(name: &str) -> bool {
+        matches!(name, "role" | "max_lag_ms")
+    }
+
     fn ignore(&mut self) -> bool {
         self.ignored = self.ignored.saturating_add(1);
         false

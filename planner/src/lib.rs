@@ -4,7 +4,7 @@
 //! (the fingerprint, in one pass), [`analysis`] (what a statement is), [`mod@analyze`] (how it is found out, a module
 //! for each family of statements), `facts` (what expressions touch), `query` (the only user of sqlparser),
 //! [`hint`] (the proxy's own leading comment), [`cache`] (fingerprint to analysis), [`rewrite`] (calls replaced by
-//! their values), [`mod@plan`] (where a statement goes, and why).
+//! their values), [`scope`] (a scope written out), [`mod@plan`] (where a statement goes, and why).
 
 mod admin;
 pub mod analysis;
@@ -26,6 +26,7 @@ pub mod reading;
 pub mod rewrite;
 pub mod routines;
 pub mod scan;
+pub mod scope;
 mod session;
 mod set;
 mod show;
@@ -33,7 +34,7 @@ mod split;
 pub mod token;
 mod transaction;
 
-pub use analysis::{Access, Analysis, Effect, KillScope, Reads, Statement, StatementKind};
+pub use analysis::{Access, Analysis, Effect, KillScope, PreparedText, Reads, Statement, StatementKind};
 pub use analyze::analyze;
 pub use cache::AnalysisCache;
 pub use hint::{Hint, HintRole, leading_hint};
@@ -43,4 +44,5 @@ pub use reading::{ClientCharset, Reading, ServerKind};
 pub use rewrite::{FunctionName, Value, replace_calls};
 pub use routines::Routines;
 pub use scan::{Fingerprint, scan};
+pub use scope::spell_out_session;
 pub use token::{Token, TokenKind};

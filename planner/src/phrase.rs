@@ -36,6 +36,11 @@ impl<'a> Phrase<'a> {
         self.tokens.get(at).map_or(&[], |t| &self.text[t.start..t.end])
     }
 
+    /// Where in the whole text the token ends.
+    pub(crate) fn end(&self, at: usize) -> Option<usize> {
+        self.tokens.get(at).map(|t| t.end)
+    }
+
     /// The text from the first token to the last.
     pub(crate) fn text(&self) -> &'a [u8] {
         match (self.tokens.first(), self.tokens.last()) {

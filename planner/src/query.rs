@@ -6,7 +6,7 @@ use sqlparser::ast;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 
-use crate::analysis::{Access, Effect, Statement, StatementKind};
+use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
 use crate::dml;
 use crate::draft::Context;
 use crate::facts::{end_of_variables, gather, has_foreign_verb};
@@ -70,10 +70,31 @@ pub(crate) fn do_expressions(phrase: Phrase<'_>, context: &Context<'_>) -> State
 fn read(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     let mut statement = Statement::new(StatementKind::Select, Access::Read);
     judge(&mut statement, phrase, context);
+    if names_a_table(phrase) {
+        statement.reads |= Reads::TABLES;
+    }
     if statement.access == Access::Read && parse(phrase.text()) == Parsed::NoQuery {
         statement.raise(Access::Write);
     }
     statement
+}
+
+/// Whether there is a FROM, other than that of EXTRACT, TRIM and the like, with more than DUAL behind it.
+fn names_a_table(phrase: Phrase<'_>) -> bool {
+    let mut in_query = vec![true];
+    for at in 0..phrase.len() {
+        match phrase.kind(at) {
+            Some(TokenKind::Punctuation(b'(')) => in_query.push(phrase.is_any(at + 1, &["SELECT", "WITH"])),
+            Some(TokenKind::Punctuation(b')')) if in_query.len() > 1 => drop(in_query.pop()),
+            Some(TokenKind::Word)
+                if phrase.is(at, "FROM") && in_query.last() == Some(&true) && !phrase.is(at + 1, "DUAL") =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    phrase.is(0, "TABLE")
 }
 
 /// Everything in a query that makes it more than one.

@@ -37,10 +37,13 @@ const MAX_ALIAS_BYTES: usize = 255;
 /// The columns of so many calls keep their names; for each, the text is searched for its select item.
 const MAX_NAMED_CALLS: usize = 256;
 
-/// `text` with every call named in `values` replaced; nothing if there is none.
+/// `text` with every call named in `values` replaced; nothing if there is none, or if a server might read it otherwise.
 #[must_use]
 pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Value)]) -> Option<Vec<u8>> {
     let tokens: Vec<Token> = tokens(text, reading).filter(|t| t.kind != TokenKind::OptimizerHint).collect();
+    if tokens.last().is_some_and(|t| t.kind == TokenKind::Malformed) {
+        return None;
+    }
     let phrase = Phrase::new(text, &tokens);
     let mut edits = Vec::new();
     for at in 0..phrase.len() {

@@ -1,6 +1,6 @@
 //! Statements about the session itself: USE, text PREPARE, HANDLER, KILL, diagnostics.
 
-use crate::analysis::{Access, Effect, KillScope, Reads, Statement, StatementKind};
+use crate::analysis::{Access, Effect, KillScope, PreparedText, Reads, Statement, StatementKind};
 use crate::draft::Context;
 use crate::facts::gather;
 use crate::phrase::Phrase;
@@ -18,8 +18,12 @@ pub(crate) fn use_schema(phrase: Phrase<'_>) -> Statement {
 /// PREPARE name FROM 'text' or FROM @variable.
 pub(crate) fn prepare(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     let Some(name) = phrase.name(1) else { return Statement::opaque() };
-    let mut statement =
-        Statement::new(StatementKind::Prepare, Access::Write).with(Effect::PrepareText { name: name.to_lowercase() });
+    let text = match phrase.user_variable(3) {
+        Some(variable) if phrase.len() == 4 => PreparedText::Variable(variable),
+        _ => phrase.string(3).filter(|text| phrase.len() == 4 && text.is_ascii()).into(),
+    };
+    let effect = Effect::PrepareText { name: name.to_lowercase(), text };
+    let mut statement = Statement::new(StatementKind::Prepare, Access::Write).with(effect);
     gather(&mut statement, phrase.from(2), context);
     statement
 }
@@ -28,8 +32,17 @@ pub(crate) fn prepare(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
 pub(crate) fn execute(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     let mut statement = Statement::new(StatementKind::Execute, Access::Write);
     gather(&mut statement, phrase.from(1), context);
+    if let Some(name) = phrase.name(1).filter(|_| !phrase.is(1, "IMMEDIATE")) {
+        statement.add(Effect::ExecuteText { name: name.to_lowercase() });
+    }
     statement.becomes_unknown();
     statement
+}
+
+impl From<Option<String>> for PreparedText {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::Unclear, Self::Literal)
+    }
 }
 
 /// DEALLOCATE PREPARE name and DROP PREPARE name.

@@ -166,26 +166,46 @@ fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool
         statement.raise(Access::Write);
         return statement.add(Effect::SetGlobalVar { name });
     }
+    let for_next_transaction = scope == Scope::ImpliedSystem && NEXT_TRANSACTION.contains(&name.as_str());
     match name.as_str() {
         "insert_id" | "rand_seed1" | "rand_seed2" | "gtid_next" | "gtid_seq_no" => one_shot(statement, name),
         "last_insert_id" | "identity" => {
             one_shot(statement, name);
             statement.add(Effect::MayChangeLastInsertId);
         }
-        // `SET @@tx_isolation = ...` without a scope holds for the next transaction only.
-        "tx_isolation" | "tx_read_only" | "transaction_isolation" | "transaction_read_only"
-            if scope == Scope::ImpliedSystem =>
-        {
-            one_shot(statement, name);
-        }
+        _ if for_next_transaction => one_shot(statement, name),
         "profiling" => {
             statement.raise(Access::Writer);
             statement.add(Effect::SetSessionVar { name, to_default });
             statement.add(Effect::SessionBound { what: "profiling" });
         }
-        _ => statement.add(Effect::SetSessionVar { name, to_default }),
+        _ => {
+            statement.add(Effect::SetSessionVar { name, to_default });
+            if scope == Scope::ImpliedSystem {
+                statement.add(Effect::ImpliedScope);
+            }
+        }
     }
 }
+
+/// Where in the text of a SET statement's tokens the word `session.` may be put in behind an `@@` without a change of
+/// meaning: at each assignment that names no scope and is not for the next transaction alone.
+pub(crate) fn implied_scopes(phrase: Phrase<'_>) -> Vec<usize> {
+    if !phrase.is(0, "SET") || phrase.is(1, "STATEMENT") {
+        return Vec::new();
+    }
+    let ends = phrase.from(1).items().into_iter().filter(|item| scope(*item) == (Scope::ImpliedSystem, 1));
+    let ends = ends.filter_map(|item| {
+        let (name, next) = item.qualified_name(1)?;
+        // What has a qualifier is a key cache's or a component's.
+        let plain = !name.contains('.') && !NEXT_TRANSACTION.contains(&name.as_str());
+        item.end(0).filter(|_| plain && is_assignment(item, next))
+    });
+    ends.collect()
+}
+
+/// `SET @@tx_isolation = ...` without a scope holds for the next transaction only.
+const NEXT_TRANSACTION: [&str; 4] = ["tx_isolation", "tx_read_only", "transaction_isolation", "transaction_read_only"];
 
 fn one_shot(statement: &mut Statement, name: String) {
     // The next statement has to run on the same connection, which only the writer's can always do.

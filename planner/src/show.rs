@@ -71,12 +71,14 @@ pub(crate) fn analyze_statement(phrase: Phrase<'_>, context: &Context<'_>) -> St
     if phrase.is_any(at, &["TABLE", "TABLES"]) {
         return Statement::new(StatementKind::Admin, Access::Write).with(Effect::ImplicitCommit);
     }
+    // ANALYZE FORMAT = JSON SELECT ...; nothing else may stand before the statement.
+    let format = phrase.is(1, "FORMAT") && phrase.is_punctuation(2, b'=');
     match explained(phrase) {
-        Some(at) => {
+        Some(at) if at == if format { 4 } else { 1 } => {
             let mut inner = analyze::statement(phrase.from(at), context);
             inner.kind = StatementKind::Explain;
             inner
         }
-        None => Statement::opaque(),
+        _ => Statement::opaque(),
     }
 }

@@ -39,7 +39,9 @@ pub(crate) fn end(phrase: Phrase<'_>, kind: StatementKind) -> Statement {
         return Statement::opaque();
     }
     let asks_for = |word| phrase.find(word).is_some_and(|at| !phrase.is(at - 1, "NO"));
-    let statement = Statement::new(kind, Access::Session).with(Effect::EndTransaction { release: asks_for("RELEASE") });
+    let says = phrase.contains("RELEASE") || phrase.contains("CHAIN");
+    let release = says.then(|| asks_for("RELEASE"));
+    let statement = Statement::new(kind, Access::Session).with(Effect::EndTransaction { release });
     if asks_for("CHAIN") { statement.with(Effect::Begin { read_only: false }) } else { statement }
 }
 

@@ -6,6 +6,16 @@ use pointsman_planner::{
 };
 use proptest::prelude::*;
 
+/// As many as PROPTEST_CASES says, for long runs; else what takes a second.
+fn cases() -> ProptestConfig {
+    const USUAL: u32 = 3_000;
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        ProptestConfig::default()
+    } else {
+        ProptestConfig::with_cases(USUAL)
+    }
+}
+
 fn readings() -> impl Strategy<Value = Reading> {
     let servers = prop_oneof![Just((ServerKind::MariaDb, 101_114)), Just((ServerKind::MySql, 90_700))];
     let charsets = prop_oneof![
@@ -152,7 +162,7 @@ fn twins() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn no_text_makes_it_panic(text in texts(), reading in readings()) {

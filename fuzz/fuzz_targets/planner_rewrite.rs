@@ -1,0 +1,4 @@
+//! Fuzzes [`pointsman_fuzz::planner::planner_rewrite`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pointsman_fuzz::planner::planner_rewrite(bytes));
