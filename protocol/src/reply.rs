@@ -73,7 +73,9 @@ impl<'a> OkPacket<'a> {
         out.push(header);
         put_lenenc(out, self.affected_rows);
         put_lenenc(out, self.last_insert_id);
-        let tracked = capabilities.contains(Capabilities::SESSION_TRACK) && !self.changes.is_empty();
+        // A server sets the flag even where the block turns out to be empty (MySQL's COMMIT AND CHAIN).
+        let changed = !self.changes.is_empty() || self.status.contains(Status::SESSION_STATE_CHANGED);
+        let tracked = capabilities.contains(Capabilities::SESSION_TRACK) && changed;
         let mut status = self.status;
         status.set(Status::SESSION_STATE_CHANGED, tracked);
         out.extend_from_slice(&status.bits().to_le_bytes());
@@ -146,7 +148,12 @@ pub enum Change<'a> {
     StateChanged,
     /// MySQL's session_track_gtids.
     Gtids(&'a [u8]),
-    /// A tracker that the proxy does not use.
+    /// session_track_transaction_info: the transaction's characteristics (type 4) or its state (type 5), as they came.
+    Transaction {
+        kind: u8,
+        data: &'a [u8],
+    },
+    /// A tracker that the proxy does not know.
     Other,
 }
 
@@ -169,7 +176,8 @@ impl<'a> Changes<'a> {
                 return Ok(None);
             }
             let kind = self.blocks.u8("tracker type")?;
-            let mut data = Cursor::new(self.blocks.lenenc_bytes("tracker data")?);
+            let block = self.blocks.lenenc_bytes("tracker data")?;
+            let mut data = Cursor::new(block);
             match kind {
                 0 => self.pairs = data,
                 1 => return data.lenenc_bytes("schema").map(|s| Some(Change::Schema(s))),
@@ -178,6 +186,7 @@ impl<'a> Changes<'a> {
                     data.u8("GTID encoding")?;
                     return data.lenenc_bytes("GTIDs").map(|s| Some(Change::Gtids(s)));
                 }
+                4 | 5 => return Ok(Some(Change::Transaction { kind, data: block })),
                 _ => return Ok(Some(Change::Other)),
             }
         }
@@ -223,6 +232,10 @@ impl ChangesBuilder {
                 data.push(0);
                 put_lenenc_bytes(&mut data, set);
                 3
+            }
+            Change::Transaction { kind, data: block } => {
+                data.extend_from_slice(block);
+                kind
             }
             Change::Other => return,
         };
