@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo when `make deps` has just installed it.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help deps build test fmt lint unit it demo conformance bench sysbench clean-lab
+.PHONY: help deps build test fmt lint unit gates it demo conformance bench sysbench clean-lab
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,9 +15,9 @@ deps: ## install what is missing (Debian 12 or 13): a compiler, Rust, MariaDB, P
 build: ## build the release binary: target/release/pointsman
 	cargo build --release -p pointsman-proxy --bin pointsman
 
-test: ## install what is missing, then format, lints, unit and integration tests (what CI runs)
+test: ## install what is missing, then format, lints, unit tests, gates and integration tests (what CI runs)
 	@scripts/install-deps.sh
-	@scripts/test.sh fmt lint unit it
+	@scripts/test.sh fmt lint unit gates it
 
 fmt: ## check the format only
 	@scripts/test.sh fmt
@@ -27,6 +27,9 @@ lint: ## clippy only, warnings are errors
 
 unit: ## unit tests only
 	@scripts/test.sh unit
+
+gates: ## what a query costs, counted: instructions, system calls, allocations, memory (benches/budgets.toml)
+	@scripts/test.sh gates
 
 it: ## integration tests only; T=name runs those whose name contains it
 	@scripts/test.sh it $(T)
@@ -43,11 +46,11 @@ conformance: ## MariaDB's own test files, directly and through Pointsman (half a
 	@cargo build --quiet -p pointsman-proxy --bin pointsman
 	@python3 scripts/conformance.py --mode $(or $(MODE),text)
 
-bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (Debian package haproxy; three minutes)
+bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (Debian package haproxy; a quarter of an hour)
 	@command -v haproxy >/dev/null || { echo "make bench needs haproxy: apt-get install haproxy" >&2; exit 1; }
 	cargo build --release -p pointsman-proxy --bin pointsman
 	cargo build --release -p pointsman-benches --bins
-	target/release/compare
+	target/release/compare --chart target/bench.svg
 
 sysbench: ## sysbench's OLTP workloads through Pointsman, 60 s each (Debian package sysbench; ten minutes)
 	@command -v sysbench >/dev/null || { echo "make sysbench needs sysbench: apt-get install sysbench" >&2; exit 1; }

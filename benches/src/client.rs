@@ -1,6 +1,7 @@
 //! One client of the load tool: logs in, sends prebuilt commands, reads replies to their end without decoding rows.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::auth::{ClientAuth, ClientStep, Password, Plugin, Secret, rand_core::OsRng};
@@ -60,6 +61,8 @@ pub struct Client {
     stream: TcpStream,
     capabilities: Capabilities,
     buf: Vec<u8>,
+    /// After each read: a client that is slow.
+    pub pause: Duration,
 }
 
 impl Client {
@@ -67,7 +70,7 @@ impl Client {
         let stream = TcpStream::connect(target.addr).await?;
         stream.set_nodelay(true)?;
         // Idle clients by the thousand would each hold it; the first reply makes room.
-        let mut client = Self { stream, capabilities: Capabilities::default(), buf: Vec::new() };
+        let mut client = Self { stream, capabilities: Capabilities::default(), buf: Vec::new(), pause: Duration::ZERO };
         let greeting = match ServerHello::parse(&client.login_packet().await?.1)? {
             ServerHello::Greeting(greeting) => greeting,
             ServerHello::Refused(failure) => return Err(refused(&failure)),
@@ -158,6 +161,9 @@ impl Client {
                         n => {
                             end += n;
                             bytes += n as u64;
+                            if !self.pause.is_zero() {
+                                tokio::time::sleep(self.pause).await;
+                            }
                         }
                     }
                 }

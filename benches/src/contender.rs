@@ -1,4 +1,4 @@
-//! The proxies that are compared, each with one worker thread in front of the same backend.
+//! The proxies that are compared, and the servers behind them.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,13 +6,43 @@ use std::path::{Path, PathBuf};
 
 use crate::client::{Driver, Target};
 use crate::error::{Bench, BenchError};
-use crate::process::{Program, free_port};
+use crate::process::{Launcher, Program, free_port};
 
 /// The account of the load at Pointsman; the null backend lets in whoever comes.
 const APP: (&str, &str) = ("app", "app");
 const SCHEMA: &str = "sbtest";
 
-/// A running proxy.
+/// Clients that Pointsman must let in at once.
+const MAX_CLIENTS: usize = 20_000;
+/// HAProxy, which takes two descriptors for each, gets no idle ones.
+const HAPROXY_CLIENTS: usize = 4_000;
+
+/// What the proxies stand in front of: a writer, and a replica for those who split reads from writes.
+pub struct Servers {
+    pub writer: Contender,
+    pub replica: Contender,
+}
+
+impl Servers {
+    pub fn start(launcher: &Launcher, dir: &Path) -> Bench<Self> {
+        Ok(Self {
+            writer: Contender::null_backend("null-writer", launcher, &[], dir)?,
+            replica: Contender::null_backend("null-replica", launcher, &["--replica"], dir)?,
+        })
+    }
+}
+
+/// A program that was built beside the one that runs (the gates run from a folder below).
+fn beside_us(name: &str) -> Bench<String> {
+    let own = std::env::current_exe().map_err(BenchError::of("own path"))?;
+    let places = own.ancestors().skip(1).take(2).map(|dir| dir.join(name));
+    let found = places.into_iter().find(|path| path.is_file());
+    let found = found
+        .ok_or_else(|| BenchError::Other(format!("{name} is not built (cargo build -p pointsman-benches --bins)")))?;
+    Ok(found.display().to_string())
+}
+
+/// A running proxy or server.
 pub struct Contender {
     pub name: &'static str,
     pub port: u16,
@@ -20,50 +50,53 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// Pointsman, from the given binary.
-    pub fn pointsman(binary: &Path, backend: u16, core: Option<usize>, cores: usize, dir: &Path) -> Bench<Self> {
+    /// Pointsman, from the given binary, with so many worker threads.
+    pub fn pointsman(binary: &Path, servers: &Servers, launcher: &Launcher, cores: usize, dir: &Path) -> Bench<Self> {
         let (port, http) = (free_port()?, free_port()?);
         let config = dir.join("pointsman.toml");
         let text = format!(
             "[listen]\nmysql = \"127.0.0.1:{port}\"\nadmin = \"\"\nhttp = \"127.0.0.1:{http}\"\ncores = {cores}\n\
+             max_client_connections = {MAX_CLIENTS}\n\
              [backend]\nuser = \"pointsman\"\npassword = \"secret\"\n\
              [[user]]\nname = \"{}\"\npassword = \"{}\"\n\
-             [[shard]]\nname = \"main\"\nmasters = [\"127.0.0.1:{backend}\"]\nreplicas = []\n\
+             [[shard]]\nname = \"main\"\nmasters = [\"127.0.0.1:{}\"]\nreplicas = [\"127.0.0.1:{}\"]\n\
              [proxy]\nstate_dir = {dir:?}\n",
-            APP.0, APP.1
+            APP.0, APP.1, servers.writer.port, servers.replica.port
         );
         fs::write(&config, text).map_err(BenchError::of(config.display().to_string()))?;
         let argv = [&binary.display().to_string(), "serve", "--config", &config.display().to_string()];
-        let mut program = Program::start("pointsman", core, &argv, dir)?;
+        let mut program = Program::start("pointsman", launcher, &argv, dir)?;
         program.wait_for_port(port, || ready(http))?;
         Ok(Self { name: "pointsman", port, program })
     }
 
     /// HAProxy as a TCP relay: the yardstick.
-    pub fn haproxy(backend: u16, core: Option<usize>, dir: &Path) -> Bench<Self> {
+    pub fn haproxy(backend: u16, launcher: &Launcher, threads: usize, dir: &Path) -> Bench<Self> {
         let port = free_port()?;
         let config = dir.join("haproxy.cfg");
         let text = format!(
-            "global\n  nbthread 1\n  maxconn 4000\n\
-             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  maxconn 4000\n\
+            "global\n  nbthread {threads}\n  maxconn {HAPROXY_CLIENTS}\n\
+             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  \
+             maxconn {HAPROXY_CLIENTS}\n\
              listen mysql\n  bind 127.0.0.1:{port}\n  server one 127.0.0.1:{backend}\n"
         );
         fs::write(&config, text).map_err(BenchError::of(config.display().to_string()))?;
         let argv = ["haproxy", "-f", &config.display().to_string()];
-        let mut program = Program::start("haproxy", core, &argv, dir)?;
+        let mut program = Program::start("haproxy", launcher, &argv, dir)?;
         program.wait_for_port(port, || true)?;
         Ok(Self { name: "haproxy", port, program })
     }
 
-    /// A backend of ours in a process of its own.
-    pub fn null_backend(core: Option<usize>, dir: &Path) -> Bench<Self> {
+    /// A null backend in a process of its own.
+    fn null_backend(name: &'static str, launcher: &Launcher, own: &[&str], dir: &Path) -> Bench<Self> {
         let port = free_port()?;
-        let own = std::env::current_exe().map_err(BenchError::of("own path"))?;
-        let program = own.with_file_name("null-backend");
-        let argv = [&program.display().to_string(), "--port", &port.to_string()];
-        let mut program = Program::start("null-backend", core, &argv, dir)?;
+        let program = beside_us("null-backend")?;
+        let port_word = port.to_string();
+        let mut argv = vec![program.as_str(), "--port", &port_word];
+        argv.extend(own);
+        let mut program = Program::start(name, launcher, &argv, dir)?;
         program.wait_for_port(port, || true)?;
-        Ok(Self { name: "null-backend", port, program })
+        Ok(Self { name, port, program })
     }
 
     #[must_use]
@@ -101,7 +134,8 @@ fn ready(http: u16) -> bool {
 
 /// A fresh directory for configurations and logs of one run.
 pub fn scratch() -> Bench<PathBuf> {
-    let dir = std::env::temp_dir().join(format!("pointsman-bench-{}", std::process::id()));
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let dir = std::env::temp_dir().join(format!("pointsman-bench-{}-{}", std::process::id(), since.as_micros()));
     fs::create_dir_all(&dir).map_err(BenchError::of(dir.display().to_string()))?;
     Ok(dir)
 }

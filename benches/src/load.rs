@@ -1,13 +1,21 @@
-//! Many clients at once, in a closed loop, on one thread; how much they got done and how long each answer took.
+//! Many clients at once, on one thread; how much they got done and how long each answer took.
+//!
+//! In a closed loop each client asks again as soon as it has its answer. In an open one questions come at a fixed
+//! rate, and an answer's time counts from the moment when its question was due: a proxy that stalls is not spared
+//! the questions that could not be asked meanwhile.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use pointsman_protocol::response::ReplyKind;
+use tokio::sync::Notify;
 
 use crate::client::{Client, Target, execute, query};
 use crate::error::{Bench, BenchError};
+use crate::pacer::Pacer;
 
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,30 +32,57 @@ pub enum Mode {
     Write,
 }
 
+impl Mode {
+    fn text(self, number: usize) -> String {
+        let text = match self {
+            Self::Text | Self::Prepared | Self::Connect => "SELECT c FROM sbtest1 WHERE id=",
+            Self::Write => "UPDATE sbtest1 SET k=k+1 WHERE id=",
+            Self::Big => "SELECT pad FROM big WHERE id > ",
+        };
+        format!("{text}{}", 500_000 + number)
+    }
+}
+
+/// How much, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub mode: Mode,
+    pub connections: usize,
+    /// Questions a second, whatever becomes of the answers; None for a closed loop.
+    pub rate: Option<u32>,
+    pub warm_up: Duration,
+    pub duration: Duration,
+}
+
 /// What a load came to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Report {
     pub queries: u64,
     pub bytes: u64,
     pub elapsed: Duration,
     /// The first few, in words.
     pub errors: Vec<String>,
-    latencies_us: Vec<u32>,
+    latencies: Histogram<u32>,
 }
 
 /// Errors kept in words; all are alike after these.
 const ERRORS_KEPT: usize = 5;
-/// Samples of latency kept: enough for the 99.9th percentile of any run.
-const SAMPLES_KEPT: usize = 2_000_000;
+/// Latencies in nanoseconds up to a minute, to three figures.
+const LONGEST_NS: u64 = 60_000_000_000;
+const FIGURES: u8 = 3;
+/// In an open loop questions may wait for a free connection, up to so many.
+const BACKLOG: usize = 1_000_000;
 
 impl Report {
-    /// The latency that this share of the queries did not exceed.
+    fn new() -> Bench<Self> {
+        let latencies = Histogram::new_with_max(LONGEST_NS, FIGURES).map_err(|e| BenchError::Other(e.to_string()))?;
+        Ok(Self { queries: 0, bytes: 0, elapsed: Duration::ZERO, errors: Vec::new(), latencies })
+    }
+
+    /// The latency that this share of the queries did not exceed, in microseconds.
     #[must_use]
-    pub fn percentile_us(&self, share: f64) -> u32 {
-        let mut sorted = self.latencies_us.clone();
-        sorted.sort_unstable();
-        let at = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
-        sorted.get(at).copied().unwrap_or(0)
+    pub fn percentile_us(&self, share: f64) -> f64 {
+        self.latencies.value_at_quantile(share) as f64 / 1e3
     }
 
     #[must_use]
@@ -59,19 +94,21 @@ impl Report {
 /// The state that all clients of a run share.
 struct Run {
     target: Target,
-    mode: Mode,
+    plan: Plan,
     stop: Cell<bool>,
     report: RefCell<Report>,
+    /// Of an open loop: when the questions that nobody has asked yet were due.
+    due: RefCell<VecDeque<Instant>>,
+    question: Notify,
 }
 
 impl Run {
-    fn note(&self, started: Instant, bytes: u64) {
+    fn note(&self, since: Instant, bytes: u64) {
         let mut report = self.report.borrow_mut();
         report.queries += 1;
         report.bytes += bytes;
-        if report.latencies_us.len() < SAMPLES_KEPT {
-            report.latencies_us.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
-        }
+        let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        report.latencies.saturating_record(nanos.min(LONGEST_NS));
     }
 
     fn failed(&self, error: &BenchError) {
@@ -80,60 +117,99 @@ impl Run {
             report.errors.push(error.to_string());
         }
     }
+
+    /// From when the next question counts; None at the end of the run.
+    async fn next(&self) -> Option<Instant> {
+        loop {
+            if self.stop.get() {
+                return None;
+            }
+            if self.plan.rate.is_none() {
+                return Some(Instant::now());
+            }
+            if let Some(due) = self.due.borrow_mut().pop_front() {
+                return Some(due);
+            }
+            self.question.notified().await;
+        }
+    }
+
+    /// Puts questions into the queue at their times, until the run ends.
+    async fn pace(&self, rate: u32) -> Bench<()> {
+        let period = Duration::from_secs(1) / rate;
+        let pacer = Pacer::every(period)?;
+        let (began, mut beats) = (Instant::now(), 0_u32);
+        while !self.stop.get() {
+            for _ in 0..pacer.beats().await? {
+                beats += 1;
+                if self.due.borrow().len() < BACKLOG {
+                    self.due.borrow_mut().push_back(began + period * beats);
+                }
+                self.question.notify_one();
+            }
+        }
+        self.question.notify_waiters();
+        Ok(())
+    }
 }
 
-/// Connects `connections` clients, lets them warm up, calls `measured` with the load on for `duration`, and stops
-/// them. `measured` gets true at the beginning and false at the end of what is counted.
-pub async fn run(
-    target: Target,
-    mode: Mode,
-    connections: usize,
-    warm_up: Duration,
-    duration: Duration,
-    mut measured: impl FnMut(bool),
-) -> Bench<Report> {
-    let run = Rc::new(Run { target, mode, stop: Cell::new(false), report: RefCell::default() });
-    let mut tasks = Vec::with_capacity(connections);
-    for number in 0..connections {
+/// Connects the clients, lets them warm up, calls `measured` with the load on for the plan's duration, and stops them.
+/// `measured` gets true at the beginning and false at the end of what is counted.
+pub async fn run(target: Target, plan: Plan, mut measured: impl FnMut(bool)) -> Bench<Report> {
+    let run = Rc::new(Run {
+        target,
+        plan,
+        stop: Cell::new(false),
+        report: RefCell::new(Report::new()?),
+        due: RefCell::default(),
+        question: Notify::new(),
+    });
+    let mut tasks = Vec::with_capacity(plan.connections);
+    for number in 0..plan.connections {
         let client = Client::connect(&run.target).await?;
         tasks.push(tokio::task::spawn_local(one(run.clone(), client, number)));
     }
-    tokio::time::sleep(warm_up).await;
-    *run.report.borrow_mut() = Report::default();
+    let pacing = plan.rate.map(|rate| {
+        let run = run.clone();
+        tokio::task::spawn_local(async move { run.pace(rate).await })
+    });
+    tokio::time::sleep(plan.warm_up).await;
+    *run.report.borrow_mut() = Report::new()?;
     let started = Instant::now();
     measured(true);
-    tokio::time::sleep(duration).await;
+    tokio::time::sleep(plan.duration).await;
     measured(false);
     let mut report = run.report.borrow().clone();
     report.elapsed = started.elapsed();
     run.stop.set(true);
+    run.question.notify_waiters();
     for task in tasks {
         // A client's end was noted by itself; a panic of one is the harness's own fault.
         task.await.map_err(|e| BenchError::Other(e.to_string()))?;
+    }
+    if let Some(pacing) = pacing {
+        pacing.await.map_err(|e| BenchError::Other(e.to_string()))??;
     }
     report.errors.clone_from(&run.report.borrow().errors);
     Ok(report)
 }
 
 async fn one(run: Rc<Run>, client: Client, number: usize) {
-    let ended = match run.mode {
-        Mode::Text => texts(&run, client, number, "SELECT c FROM sbtest1 WHERE id=").await,
-        Mode::Write => texts(&run, client, number, "UPDATE sbtest1 SET k=k+1 WHERE id=").await,
-        Mode::Big => texts(&run, client, number, "SELECT pad FROM big WHERE id > ").await,
+    let ended = match run.plan.mode {
+        Mode::Text | Mode::Write | Mode::Big => texts(&run, client, number).await,
         Mode::Prepared => prepared(&run, client, number).await,
-        Mode::Connect => connects(&run, client).await,
+        Mode::Connect => connects(&run, client, number).await,
     };
     if let Err(e) = ended {
         run.failed(&e);
     }
 }
 
-async fn texts(run: &Run, mut client: Client, number: usize, text: &str) -> Bench<()> {
-    let wire = query(&format!("{text}{}", 500_000 + number));
-    while !run.stop.get() {
-        let started = Instant::now();
+async fn texts(run: &Run, mut client: Client, number: usize) -> Bench<()> {
+    let wire = query(&run.plan.mode.text(number));
+    while let Some(since) = run.next().await {
         let bytes = client.roundtrip(&wire, ReplyKind::Results).await?;
-        run.note(started, bytes);
+        run.note(since, bytes);
     }
     client.quit().await;
     Ok(())
@@ -142,34 +218,32 @@ async fn texts(run: &Run, mut client: Client, number: usize, text: &str) -> Benc
 async fn prepared(run: &Run, mut client: Client, number: usize) -> Bench<()> {
     let statement = client.prepare("SELECT c FROM sbtest1 WHERE id=?").await?;
     let mut first = true;
-    while !run.stop.get() {
+    while let Some(since) = run.next().await {
         let wire = execute(statement, number as i64, first);
         first = false;
-        let started = Instant::now();
         let bytes = client.roundtrip(&wire, ReplyKind::Results).await?;
-        run.note(started, bytes);
+        run.note(since, bytes);
     }
     client.quit().await;
     Ok(())
 }
 
-async fn connects(run: &Run, first: Client) -> Bench<()> {
+async fn connects(run: &Run, first: Client, number: usize) -> Bench<()> {
     first.quit().await;
-    let wire = query("SELECT c FROM sbtest1 WHERE id=1");
-    while !run.stop.get() {
-        let started = Instant::now();
+    let wire = query(&run.plan.mode.text(number));
+    while let Some(since) = run.next().await {
         let mut client = Client::connect(&run.target).await?;
         let bytes = client.roundtrip(&wire, ReplyKind::Results).await?;
         client.quit().await;
-        run.note(started, bytes);
+        run.note(since, bytes);
     }
     Ok(())
 }
 
-/// Clients that log in and then say nothing, for as long as the value lives. `every`: this many of them (one in so
-/// many) ask something first, so that their sessions have grown to what they are in use.
+/// Clients that log in and then say nothing, for as long as the value lives. `every`: one in so many of them asks
+/// something first, so that their sessions have grown to what they are in use.
 pub async fn idle(target: &Target, count: usize, every: usize) -> Bench<Vec<Client>> {
-    let wire = query("SELECT c FROM sbtest1 WHERE id=1");
+    let wire = query(&Mode::Text.text(0));
     let mut clients = Vec::with_capacity(count);
     for number in 0..count {
         let mut client = Client::connect(target).await?;

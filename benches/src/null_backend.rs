@@ -18,8 +18,16 @@ use crate::error::Bench;
 pub const VERSION: &str = "10.11.14-MariaDB-null";
 const BUFFER: usize = 16 * 1024;
 
+/// What it tells monitors of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Writer,
+    /// Read-only, and always as new as the writer.
+    Replica,
+}
+
 /// Serves on this listener until the task is dropped; to be run in a `LocalSet`.
-pub async fn serve(listener: TcpListener) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, role: Role) -> io::Result<()> {
     let mut all = Vec::new();
     for deprecate_eof in [false, true] {
         for tracks in [false, true] {
@@ -35,7 +43,7 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
         let all = all.clone();
         tokio::task::spawn_local(async move {
             // A client that breaks off ends its own connection and nothing else.
-            let _ = client(stream, id, &all).await;
+            let _ = client(stream, id, role, &all).await;
         });
     }
 }
@@ -58,7 +66,7 @@ fn offered() -> Capabilities {
         | Capabilities::DEPRECATE_EOF
 }
 
-async fn client(mut stream: TcpStream, id: u32, all: &[(Dialect, Rc<Answers>)]) -> Bench<()> {
+async fn client(mut stream: TcpStream, id: u32, role: Role, all: &[(Dialect, Rc<Answers>)]) -> Bench<()> {
     stream.set_nodelay(true)?;
     let greeting = Greeting {
         server_version: VERSION.to_owned(),
@@ -85,10 +93,10 @@ async fn client(mut stream: TcpStream, id: u32, all: &[(Dialect, Rc<Answers>)]) 
     let mut ok = answers.ok.clone();
     ok[3] = 2;
     input.stream.write_all(&ok).await?;
-    commands(input, answers, capabilities).await
+    commands(input, role, answers, capabilities).await
 }
 
-async fn commands(mut input: Input, answers: &Answers, capabilities: Capabilities) -> Bench<()> {
+async fn commands(mut input: Input, role: Role, answers: &Answers, capabilities: Capabilities) -> Bench<()> {
     let mut statements = 0;
     while let Some(len) = input.packet().await? {
         let body = &input.data[HEADER_LEN..len];
@@ -98,7 +106,7 @@ async fn commands(mut input: Input, answers: &Answers, capabilities: Capabilitie
                 let text = parse_query(body, capabilities)?.text;
                 match usual(answers, text) {
                     Some(answer) => input.stream.write_all(answer).await?,
-                    None => input.stream.write_all(&housekeeping(answers, text)).await?,
+                    None => input.stream.write_all(&housekeeping(answers, role, text)).await?,
                 }
             }
             Some(Command::StmtExecute) => input.stream.write_all(&answers.point_binary).await?,
@@ -125,7 +133,8 @@ fn usual<'a>(answers: &'a Answers, text: &[u8]) -> Option<&'a [u8]> {
             return Some(&answers.big);
         }
         // The proxies ask for globals and the schema; applications here for rows.
-        let internal = text.starts_with(b"SELECT @@") || text.starts_with(b"SELECT ID FROM information_schema");
+        let internal = [&b"SELECT @@"[..], b"SELECT ID FROM information_schema", b"SELECT 1 FROM `"];
+        let internal = internal.iter().any(|head| text.starts_with(head));
         return (!internal).then_some(&answers.point);
     }
     if begins(b"BEGIN") || begins(b"START TRANSACTION") {
@@ -142,16 +151,29 @@ fn usual<'a>(answers: &'a Answers, text: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// What monitors ask.
-fn housekeeping(answers: &Answers, text: &[u8]) -> Vec<u8> {
+fn housekeeping(answers: &Answers, role: Role, text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(text);
     let row = |values: &[&str]| values.iter().map(|v| Some((*v).to_owned())).collect::<Vec<_>>();
+    let (read_only, server_id) = match role {
+        Role::Writer => ("0", "1"),
+        Role::Replica => ("1", "2"),
+    };
     if text.starts_with("SELECT ID FROM") {
         return answers.table(&["ID"], &[row(&["45"])]);
     }
     if text.starts_with("SELECT @@GLOBAL.read_only") {
-        let mut vitals = row(&["0", "1", "0-1-7", "1000000"]);
+        let mut vitals = row(&[read_only, server_id, "0-1-7", "1000000"]);
         vitals.push(None);
         return answers.table(&["a", "b", "c", "d", "e"], &[vitals]);
+    }
+    if text.starts_with("SHOW ALL SLAVES STATUS") && role == Role::Replica {
+        let channel = [
+            ("Slave_IO_Running", "Yes"),
+            ("Slave_SQL_Running", "Yes"),
+            ("Master_Server_Id", "1"),
+            ("Seconds_Behind_Master", "0"),
+        ];
+        return answers.table(&channel.map(|c| c.0), &[row(&channel.map(|c| c.1))]);
     }
     if text.starts_with("SHOW GLOBAL STATUS") {
         return answers.table(&["Variable_name", "Value"], &[row(&["Uptime", "100000"])]);
@@ -159,8 +181,8 @@ fn housekeeping(answers: &Answers, text: &[u8]) -> Vec<u8> {
     if text.starts_with("SHOW GLOBAL VARIABLES") {
         let globals = [
             ["version", VERSION],
-            ["read_only", "OFF"],
-            ["server_id", "1"],
+            ["read_only", if role == Role::Replica { "ON" } else { "OFF" }],
+            ["server_id", server_id],
             ["max_connections", "10000"],
             ["max_prepared_stmt_count", "100000"],
             ["wait_timeout", "28800"],

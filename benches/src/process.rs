@@ -9,8 +9,25 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Bench, BenchError};
 
-/// How long a proxy may take until its port answers.
-const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long a proxy may take until its port answers; under a counting tool that is long.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// What stands in front of a program's own words: nothing, processors to keep to, a tool that counts.
+#[derive(Clone, Debug, Default)]
+pub struct Launcher(Vec<String>);
+
+impl Launcher {
+    /// On these processors only (`taskset -c`).
+    #[must_use]
+    pub fn on(processors: &str) -> Self {
+        Self::tool(&["taskset", "-c", processors])
+    }
+
+    #[must_use]
+    pub fn tool(words: &[&str]) -> Self {
+        Self(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+}
 
 /// Killed when the value is dropped: nothing is left behind.
 pub struct Program {
@@ -19,11 +36,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it with its output in a file of `dir`, on one processor if asked.
-    pub fn start(name: &str, core: Option<usize>, argv: &[&str], dir: &Path) -> Bench<Self> {
+    /// Starts it under the launcher, with its output in a file of `dir`.
+    pub fn start(name: &str, launcher: &Launcher, argv: &[&str], dir: &Path) -> Bench<Self> {
         let log = File::create(dir.join(format!("{name}.log"))).map_err(BenchError::of(name))?;
-        let pinned = core.map(|core| vec!["taskset".to_owned(), "-c".to_owned(), core.to_string()]);
-        let mut words = pinned.unwrap_or_default();
+        let mut words = launcher.0.clone();
         words.extend(argv.iter().map(|word| (*word).to_owned()));
         let mut command = Command::new(&words[0]);
         let both = log.try_clone().map_err(BenchError::of(name))?;

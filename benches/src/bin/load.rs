@@ -1,4 +1,4 @@
-//! The load tool: clients in a closed loop, or idle ones, and what they cost the proxy whose process is given.
+//! The load tool: clients in a closed or an open loop, or idle ones, and what they cost the proxy whose process is given.
 #![allow(clippy::print_stdout)] // Printing is what this program is for.
 
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use pointsman_benches::client::Driver;
-use pointsman_benches::load::{Mode, idle, run};
+use pointsman_benches::load::{Mode, Plan, idle, run};
 use pointsman_benches::{Bench, contender, process};
 
 #[derive(Parser)]
@@ -22,6 +22,9 @@ struct Options {
     seconds: u64,
     #[arg(long, default_value = "libmysqlclient")]
     driver: Driver,
+    /// Questions a second in an open loop; without it each client asks as soon as it has its answer.
+    #[arg(long)]
+    rate: Option<u32>,
     /// Idle clients that are logged in first and stay.
     #[arg(long, default_value_t = 0)]
     idle: usize,
@@ -67,14 +70,20 @@ async fn measure(options: &Options) -> Bench<()> {
         return Ok(());
     }
     let mut cpu = 0;
-    let duration = Duration::from_secs(options.seconds);
-    let report = run(target, options.mode, options.connections, Duration::from_millis(500), duration, |begins| {
+    let plan = Plan {
+        mode: options.mode,
+        connections: options.connections,
+        rate: options.rate,
+        warm_up: Duration::from_millis(500),
+        duration: Duration::from_secs(options.seconds),
+    };
+    let report = run(target, plan, |begins| {
         let now = process::cpu_ns(pid);
         cpu = if begins { now } else { now.saturating_sub(cpu) };
     })
     .await?;
     println!(
-        "{} queries, {:.0}/s, p50 {} us, p99 {} us, p99.9 {} us, {} MiB",
+        "{} queries, {:.0}/s, p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us, {} MiB",
         report.queries,
         report.per_second(),
         report.percentile_us(0.5),
