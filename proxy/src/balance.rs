@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use pointsman_shard_map::{GtidSet, ServerId};
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use crate::servers::{Lag, Moment, Server, Shard, SpillPermit};
 
@@ -80,18 +79,18 @@ pub fn choose_reader(shard: &Arc<Shard>, request: &ReadRequest<'_>) -> ReadTarge
     }
 }
 
-/// Chooses, waiting for a replica to become fresh or a spill place to be free; [`ReadTarget::NoneQualifies`] only
-/// after the deadline.
-pub async fn wait_for_reader(shard: &Arc<Shard>, request: &ReadRequest<'_>, deadline: Instant) -> ReadTarget {
+/// Chooses, waiting for a replica to become fresh or a spill place to be free. Without end, unless the caller sets one.
+pub async fn wait_for_reader(shard: &Arc<Shard>, request: &ReadRequest<'_>) -> ReadTarget {
     loop {
         let news = shard.read_news();
         tokio::pin!(news);
         // Registered before choosing, so that news between the two is not missed.
         news.as_mut().enable();
         let target = choose_reader(shard, request);
-        if !matches!(target, ReadTarget::NoneQualifies) || tokio::time::timeout_at(deadline, news).await.is_err() {
+        if !matches!(target, ReadTarget::NoneQualifies) {
             return target;
         }
+        news.await;
     }
 }
 
@@ -133,6 +132,9 @@ fn without_replica(shard: &Arc<Shard>, request: &ReadRequest<'_>, writer: Option
 
 /// Power of two choices: of two candidates drawn by weight, the less loaded one. Near ones first.
 fn pick(candidates: &[&Server], random: u64, now: Moment) -> Option<ServerId> {
+    if let [only] = candidates {
+        return Some(only.id);
+    }
     let near = candidates.iter().any(|s| s.near && s.weight.0 > 0);
     let weighted: SmallVec<[(&Server, u64); INLINE_CANDIDATES]> =
         candidates.iter().filter(|s| s.near || !near).map(|s| (*s, s.read_weight(now))).collect();

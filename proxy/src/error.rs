@@ -26,7 +26,7 @@ impl ClientError {
     /// ER_CON_COUNT_ERROR.
     #[must_use]
     pub fn too_many_clients() -> Self {
-        Self::new(1040, b"08004", "Too many connections (limit listen.max_client_connections)")
+        Self::new(1040, b"08004", "Too many connections (limits listen.max_client_connections, open files)")
     }
 
     /// ER_CON_COUNT_ERROR, from the pool.
@@ -205,6 +205,29 @@ impl ClientError {
         Self::new(1301, b"HY000", text)
     }
 
+    /// ER_WRONG_ARGUMENTS: long data for a parameter that the statement has not.
+    #[must_use]
+    pub fn no_such_parameter() -> Self {
+        Self::new(1210, b"HY000", "Incorrect arguments to mysqld_stmt_send_long_data")
+    }
+
+    /// ER_DISK_FULL, before the disk is: see `session.max_spool`.
+    #[must_use]
+    pub fn spool_full() -> Self {
+        Self::new(
+            1021,
+            b"HY000",
+            "Long data of all clients together is more than session.max_spool; nothing was executed",
+        )
+    }
+
+    /// ER_DISK_FULL or ER_ERROR_ON_WRITE: long data could not be kept.
+    #[must_use]
+    pub fn spool_failed(why: std::io::ErrorKind) -> Self {
+        let code = if why == std::io::ErrorKind::StorageFull { 1021 } else { 3 };
+        Self::new(code, b"HY000", format!("Long data can't be kept in proxy.state_dir: {why}; nothing was executed"))
+    }
+
     /// ER_CLIENT_INTERACTION_TIMEOUT (4031).
     #[must_use]
     pub fn idle_timeout() -> Self {
@@ -241,6 +264,16 @@ impl ClientError {
     #[must_use]
     pub fn from_server(code: u16, sqlstate: [u8; 5], message: &[u8]) -> Self {
         Self { code, sqlstate, message: String::from_utf8_lossy(message).into_owned().into() }
+    }
+
+    /// The error of a SELECT that was sent for the id of a KILL, as the KILL would have given it: MariaDB names the
+    /// clause by the statement.
+    #[must_use]
+    pub fn in_kill(mut self) -> Self {
+        if let Some(head) = self.message.strip_suffix("'SELECT'") {
+            self.message = format!("{head}'KILL'").into();
+        }
+        self
     }
 
     /// A backend refused the proxy's login for this account.

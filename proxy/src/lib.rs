@@ -23,3 +23,4 @@ pub mod live;
 pub mod monitor;
 pub mod runtime;
 pub mod servers;
+pub mod timers;

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The proxy's number stands above these bits of a connection id.
 const LOCAL_BITS: u32 = 24;
 
+/// Our numbers begin here: a KILL also takes a server's own numbers, which begin at 1, and is not to take one for the
+/// other.
+const FIRST_LOCAL: u32 = 1 << (LOCAL_BITS - 1);
+
 /// A session as others see it.
 #[derive(Debug)]
 pub struct SessionHandle {
@@ -17,9 +21,36 @@ pub struct SessionHandle {
     killed: AtomicU8,
     /// Server and backend thread of the lease, one more than the server's number in the upper half; 0: none.
     lease: AtomicU64,
+    /// KILLs on their way to the lease's server.
+    killers: AtomicU32,
+}
+
+/// A KILL on its way to the server where a session's statement runs. The connection goes to no other session meanwhile:
+/// it would be that one's statement which is stopped.
+pub struct Aimed(Arc<SessionHandle>);
+
+impl Drop for Aimed {
+    fn drop(&mut self) {
+        self.0.killers.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl SessionHandle {
+    /// Where the statement runs that is to be stopped, if one does, for as long as the first value lives.
+    #[must_use]
+    pub fn aim(self: &Arc<Self>) -> (Aimed, Option<(ServerId, u32)>) {
+        // Counted before the lease is read, as the session ends its lease before it reads the count.
+        self.killers.fetch_add(1, Ordering::SeqCst);
+        let aimed = Aimed(self.clone());
+        (aimed, self.lease())
+    }
+
+    /// Whether a KILL may still arrive at the connection that the session has just given up.
+    #[must_use]
+    pub fn is_aimed_at(&self) -> bool {
+        self.killers.load(Ordering::SeqCst) != 0
+    }
+
     /// Whether the session is this account's.
     #[must_use]
     pub fn is_of(&self, user: &str) -> bool {
@@ -40,22 +71,18 @@ impl SessionHandle {
         self.killed.load(Ordering::Relaxed) != 0
     }
 
-    pub fn kill(&self) {
-        self.killed.store(1, Ordering::Relaxed);
-    }
-
     pub fn lease_taken(&self, server: ServerId, thread: u32) {
-        self.lease.store((u64::from(server.0) + 1) << 32 | u64::from(thread), Ordering::Relaxed);
+        self.lease.store((u64::from(server.0) + 1) << 32 | u64::from(thread), Ordering::SeqCst);
     }
 
     pub fn lease_ended(&self) {
-        self.lease.store(0, Ordering::Relaxed);
+        self.lease.store(0, Ordering::SeqCst);
     }
 
     /// Where the session's statement runs, if it holds a lease.
     #[must_use]
     pub fn lease(&self) -> Option<(ServerId, u32)> {
-        let packed = self.lease.load(Ordering::Relaxed);
+        let packed = self.lease.load(Ordering::SeqCst);
         let server = u16::try_from((packed >> 32).checked_sub(1)?).ok()?;
         Some((ServerId(server), packed as u32))
     }
@@ -66,21 +93,22 @@ impl SessionHandle {
 pub struct Registry {
     sessions: DashMap<u32, Arc<SessionHandle>>,
     next: AtomicU32,
+    kills: AtomicU64,
     proxy_id: u8,
 }
 
 impl Registry {
     #[must_use]
     pub fn new(proxy_id: u8) -> Self {
-        Self { sessions: DashMap::new(), next: AtomicU32::new(1), proxy_id }
+        Self { sessions: DashMap::new(), next: AtomicU32::new(1), kills: AtomicU64::new(0), proxy_id }
     }
 
     /// The next id for a connection: never 0, never one that a live session has.
     pub fn next_id(&self) -> u32 {
         loop {
-            let local = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << LOCAL_BITS) - 1);
+            let local = self.next.fetch_add(1, Ordering::Relaxed) & (FIRST_LOCAL - 1) | FIRST_LOCAL;
             let id = u32::from(self.proxy_id) << LOCAL_BITS | local;
-            if local != 0 && !self.sessions.contains_key(&id) {
+            if !self.sessions.contains_key(&id) {
                 return id;
             }
         }
@@ -88,9 +116,23 @@ impl Registry {
 
     pub fn add(&self, id: u32, user: String) -> Arc<SessionHandle> {
         let user = Mutex::new(user);
-        let handle = Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease: AtomicU64::new(0) });
+        let (lease, killers) = (AtomicU64::new(0), AtomicU32::new(0));
+        let handle = Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease, killers });
         self.sessions.insert(id, handle.clone());
         handle
+    }
+
+    /// Marks a session as killed; its core finds it at the next tick.
+    pub fn kill(&self, session: &SessionHandle) {
+        session.killed.store(1, Ordering::Relaxed);
+        // Whoever sees the count sees the mark.
+        self.kills.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many were ever killed: a core whose ticks see the same number need not look for them.
+    #[must_use]
+    pub fn kills(&self) -> u64 {
+        self.kills.load(Ordering::Acquire)
     }
 
     pub fn remove(&self, id: u32) {
@@ -135,6 +177,10 @@ mod tests {
         assert_eq!(handle.lease(), None);
         handle.lease_taken(ServerId(0), 77);
         assert_eq!(registry.get(id).unwrap().lease(), Some((ServerId(0), 77)));
+        let (aimed, lease) = handle.aim();
+        assert!(lease.is_some() && handle.is_aimed_at());
+        drop(aimed);
+        assert!(!handle.is_aimed_at());
         handle.lease_ended();
         assert_eq!(handle.lease(), None);
         registry.remove(id);

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::live::LiveConfig;
 use crate::servers::Servers;
+use crate::timers::Timers;
 
 /// Everything the data path needs of the control side. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Runtime {
     pub config: LiveConfig,
     pub servers: Arc<Servers>,
     pub shutdown: Shutdown,
+    /// Of the control runtime.
+    pub timers: Timers,
 }
 
 /// How far the end of the process has come.

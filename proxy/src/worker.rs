@@ -6,19 +6,22 @@ use crate::core::Core;
 use crate::core::alarm::TICK;
 use crate::core::setup;
 use crate::core::shared::Shared;
+use crate::core::ticks::Ticks;
 use crate::listener::{self, CoreListeners};
 use crate::login::client::LoginShared;
 use crate::login::{Accounts, RsaKeySource};
 use crate::registry::Registry;
 use crate::runtime::{Phase, Runtime, Shutdown};
 use arc_swap::ArcSwap;
+use pointsman_protocol::auth::Plugin;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::task::JoinHandle;
 
 /// Idle connections are looked over this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -67,10 +70,10 @@ fn core_thread(
     shutdown: Shutdown,
     reloads: Option<Reloads>,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let served = local.block_on(&runtime, serve_core(index, shared, listeners, shutdown, reloads));
-    drop(local);
+    // Its tasks need not be Send, and are queued by the scheduler itself: a LocalSet would be a second one within.
+    // Without timers of its own, each of which every query would pay for; see `Timers`.
+    let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+    let served = runtime.block_on(serve_core(index, shared, listeners, shutdown, reloads));
     runtime.shutdown_timeout(BLOCKING_END);
     served
 }
@@ -84,7 +87,7 @@ async fn serve_core(
 ) -> io::Result<()> {
     let core = Core::new(index, shared);
     let mut tasks = vec![
-        tokio::task::spawn_local(keep_time(core.clone())),
+        tokio::task::spawn_local(keep_time(core.clone(), Ticks::every(TICK)?)),
         tokio::task::spawn_local(answer_bell(core.clone())),
         tokio::task::spawn_local(keep_warm(core.clone())),
     ];
@@ -98,7 +101,7 @@ async fn serve_core(
     accepting.stop();
     core.shut_down();
     while !core.cells.is_empty() && shutdown.phase() < Phase::Ending {
-        tokio::time::sleep(DRAIN_POLL).await;
+        core.shared.timers.sleep(DRAIN_POLL).await;
     }
     core.close_idle();
     tasks.iter().for_each(JoinHandle::abort);
@@ -106,13 +109,10 @@ async fn serve_core(
 }
 
 /// The tick: sessions' deadlines, a fresh configuration, idle connections.
-async fn keep_time(core: Rc<Core>) {
+async fn keep_time(core: Rc<Core>, ticks: Ticks) {
     let started = Instant::now();
     let mut swept = Duration::ZERO;
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        ticks.tick().await;
+    while let Ok(()) = ticks.tick().await {
         let now = started.elapsed();
         core.tick(now.as_millis() as u64);
         if now - swept >= SWEEP_EVERY {
@@ -133,11 +133,9 @@ async fn answer_bell(core: Rc<Core>) {
 
 /// Keeps `pool.min_idle` connections ready.
 async fn keep_warm(core: Rc<Core>) {
-    let mut rounds = tokio::time::interval(SWEEP_EVERY);
-    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        rounds.tick().await;
         core.warm_up().await;
+        core.shared.timers.sleep(SWEEP_EVERY).await;
     }
 }
 
@@ -150,8 +148,12 @@ async fn follow_reloads(core: Rc<Core>, mut reloads: Reloads) {
     }
 }
 
-/// Makes the key of caching_sha2_password before the first client needs it; that takes up to seconds.
+/// Makes the key of caching_sha2_password before the first client needs it; that takes up to seconds. Where clients are
+/// greeted with another plugin, hardly one ever will.
 async fn make_rsa_key(core: Rc<Core>) {
+    if core.login_settings().auth_plugin != Plugin::CachingSha2 {
+        return;
+    }
     // Its absence is logged where it is made, and it is tried again for the first client.
     let _ = core.shared.login.rsa_key.get().await;
 }
@@ -162,15 +164,19 @@ fn shared(runtime: &Runtime, config: &Config, cores: usize) -> io::Result<Shared
     let tls = setup::server_tls(config).map_err(io::Error::other)?;
     Ok(Shared {
         config: runtime.config.clone(),
+        timers: runtime.timers.clone(),
         servers: runtime.servers.clone(),
         limits,
         registry: Registry::new(config.proxy.id),
-        login: LoginShared::new(accounts, tls, RsaKeySource::generated()),
+        login: LoginShared::new(accounts, tls, RsaKeySource::generated(), runtime.timers.clone()),
         backend_tls: ArcSwap::from_pointee(setup::backend_tls(config).map_err(io::Error::other)?),
         identities: Default::default(),
         warm: Default::default(),
         statement_keys: Default::default(),
+        schema_changes: Default::default(),
+        spooled: Default::default(),
         mysql_trackers: Default::default(),
+        room_for_clients: setup::room_for_clients(config),
         loads: (0..cores).map(|_| AtomicUsize::new(0)).collect(),
     })
 }

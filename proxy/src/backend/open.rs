@@ -1,6 +1,6 @@
 //! Opens a connection to a server as an account's user and makes it tell what changes in its session.
 
-use super::conn::{Actual, BackendConn, BackendError, PoolKey, Readiness};
+use super::conn::{Actual, BackendConn, BackendError, PoolKey, Readiness, SmallError};
 use super::limits::Slot;
 use super::prepared::PreparedStatements;
 use crate::core::Core;
@@ -63,7 +63,7 @@ impl Core {
     ) -> Result<Box<BackendConn>, OpenError> {
         let limit = self.config().backend.connect_timeout;
         let open = self.open_patiently(server, key, identity, charset, slot);
-        let opened = tokio::time::timeout(limit, open).await.unwrap_or(Err(ConnectError::TimedOut(limit).into()));
+        let opened = self.shared.timers.timeout(limit, open).await.unwrap_or(Err(ConnectError::TimedOut(limit).into()));
         if opened.is_ok() {
             self.shared.warm.note(key, identity, charset);
         }
@@ -89,7 +89,7 @@ impl Core {
             capabilities: Capabilities::from_bits_retain(key.class) | Capabilities::MULTI_STATEMENTS,
             attributes: ATTRIBUTES.to_vec(),
         };
-        let ready = connect(&target, &login).await?;
+        let ready = connect(&target, &login, &self.shared.timers).await?;
         let now = self.clock.now_ms();
         let mut conn = Box::new(BackendConn {
             io: ready.stream,
@@ -127,12 +127,16 @@ impl Core {
 
     /// Switches the session trackers on.
     async fn set_up(&self, conn: &mut BackendConn) -> Result<(), OpenError> {
-        let text = self.tracker_statement(conn).await?;
-        let reply = conn.query(&text, &self.buffers).await?;
-        match reply.error {
+        match self.track(conn).await? {
             None => Ok(()),
             Some(e) => Err(OpenError::Refused(String::from_utf8_lossy(&e.message).into_owned())),
         }
+    }
+
+    /// The same after a reset, which switches them off; gives the server's refusal.
+    pub async fn track(&self, conn: &mut BackendConn) -> Result<Option<SmallError>, BackendError> {
+        let text = self.tracker_statement(conn).await?;
+        Ok(conn.query(&text, &self.buffers).await?.error)
     }
 
     /// What a connection is told right after login or reset: to report every change of its session.
@@ -196,10 +200,9 @@ const ZSTD_LEVEL: u8 = 3;
 const ATTRIBUTES: &[u8] = b"\x0cprogram_name\x09pointsman";
 
 const MARIADB_TRACKERS: &[u8] =
-    b"SET session_track_schema=ON,session_track_state_change=ON,session_track_transaction_info='OFF',\
-    session_track_system_variables='*'";
+    b"SET session_track_schema=ON,session_track_state_change=ON,session_track_system_variables='*'";
 const MYSQL_TRACKERS: &[u8] = b"SET session_track_schema=ON,session_track_state_change=ON,\
-    session_track_transaction_info='OFF',session_track_gtids=OWN_GTID,session_track_system_variables='";
+    session_track_gtids=OWN_GTID,session_track_system_variables='";
 
 /// One allocation for a schema name that many connections share.
 #[must_use]

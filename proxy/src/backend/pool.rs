@@ -51,7 +51,7 @@ impl Core {
             return Acquired::Slot(slot);
         }
         let grant = limit.wait(key);
-        match tokio::time::timeout(wait, grant).await {
+        match self.shared.timers.timeout(wait, grant).await {
             Ok(Ok(Grant::Slot(slot))) => Acquired::Slot(slot),
             Ok(Ok(Grant::Conn(parked))) => self.adopt(*parked, wanted),
             Ok(Err(_)) | Err(_) => Acquired::TimedOut,
@@ -129,7 +129,8 @@ impl Core {
         if conn.readiness != Readiness::Ready {
             return;
         }
-        if self.is_expired(&conn) || self.is_shutting_down() {
+        // What has merely grown old is found when it is taken again, or by the sweep.
+        if conn.generation != conn.server.pool_generation() || self.is_shutting_down() {
             conn.quit();
             return;
         }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn server() -> Arc<Server> {
-        let text = "[backend]\nuser='p'\n[[user]]\nname='a'\n[[shard]]\nname='s'\nmasters=['m']\n";
+        let text = "[backend]\nuser='p'\npassword='p'\n[[user]]\nname='a'\n[[shard]]\nname='s'\nmasters=['m']\n";
         Arc::clone(&Servers::new(&Config::parse(text).unwrap()).all()[0])
     }
 

@@ -54,8 +54,13 @@ async fn init(config: Config) -> Report {
     let deadline = Instant::now() + FIND_WRITER;
     for shard in servers.shards() {
         let about = format!("shard '{}'", shard.name);
-        let Some(writer) = shard.wait_for_writer(deadline).await else {
+        let Ok(Some(writer)) = tokio::time::timeout_at(deadline, shard.wait_for_writer()).await else {
             report.problem(&about, format!("no confirmed writer: {}", shard.no_writer_reason()));
+            for master in &shard.masters {
+                if let Some(why) = servers.server(*master).down_reason() {
+                    report.problem(&servers.server(*master).addr, (*why).clone());
+                }
+            }
             continue;
         };
         let addr = &servers.server(writer).addr;

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -29,7 +29,7 @@ pub enum LockError {
 impl Locks {
     /// Locks all listen addresses, or none.
     pub fn take(config: &Config) -> Result<Self, LockError> {
-        let directory = config.proxy.state_dir.clone().unwrap_or_else(default_directory);
+        let directory = config.proxy.state_directory();
         std::fs::create_dir_all(&directory).map_err(|e| unusable(&directory, e))?;
         let listen = &config.listen;
         let mut addresses: Vec<String> = listen.mysql.iter().map(ToString::to_string).collect();
@@ -38,17 +38,6 @@ impl Locks {
         let files: Result<_, _> = addresses.iter().map(|a| lock(&directory, a)).collect();
         Ok(Self { _files: files? })
     }
-}
-
-/// Where systemd or the login session says; else a directory of this user's under the temporary one.
-fn default_directory() -> PathBuf {
-    let of = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(directory) = of("RUNTIME_DIRECTORY") {
-        return directory;
-    }
-    let user = rustix::process::geteuid().as_raw();
-    of("XDG_RUNTIME_DIR")
-        .map_or_else(|| std::env::temp_dir().join(format!("pointsman-{user}")), |d| d.join("pointsman"))
 }
 
 fn unusable(path: &Path, error: std::io::Error) -> LockError {

@@ -28,6 +28,7 @@ struct Arguments {
 enum Command {
     /// Makes the heartbeat table on each shard's writer and prints the rights that the proxy's account needs.
     Init {
+        /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         /// Log in as this account instead of [backend] user; its password is taken from POINTSMAN_ADMIN_PASSWORD.
@@ -36,13 +37,16 @@ enum Command {
     },
     /// Checks the file, then every server, and lists all problems; exit code 1 if there are any.
     Check {
+        /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
     /// Serves until SIGTERM.
     Serve {
+        /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// How the log is written, to standard error; RUST_LOG says how much of it.
         #[arg(long, value_enum, default_value = "text")]
         log_format: LogFormat,
     },

@@ -19,6 +19,7 @@ use crate::live::LiveConfig;
 use crate::monitor::Monitor;
 use crate::runtime::{Phase, Runtime, Shutdown};
 use crate::servers::Servers;
+use crate::timers::Timers;
 
 /// Descriptors for control connections, listeners, HTTP, files.
 const SPARE_FILES: u64 = 256;
@@ -34,7 +35,8 @@ pub fn run(path: &Path, config: Config, workers: impl FnOnce(Runtime) -> std::io
     let servers = Arc::new(Servers::new(&config));
     let config = LiveConfig::new(config);
     let (phase, shutdown) = Shutdown::channel();
-    let runtime = Runtime { config, servers, shutdown };
+    let timers = control.block_on(async { Timers::here() });
+    let runtime = Runtime { config, servers, shutdown, timers };
     let stop = control.block_on(start_control(path.to_owned(), &runtime, phase))?;
     info!(version = env!("CARGO_PKG_VERSION"), "pointsman serves");
     let served = workers(runtime);

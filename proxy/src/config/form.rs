@@ -179,7 +179,9 @@ pub struct SessionForm {
     pub client_idle_timeout_s: u64,
     pub max_allowed_packet: u32,
     pub max_long_data: u32,
+    pub max_spool: u32,
     pub max_prepared_statements: u32,
+    pub metadata_cache_ms: u64,
     pub safe_functions: Vec<String>,
 }
 

@@ -71,6 +71,9 @@ impl fmt::Display for ListenAddr {
     }
 }
 
+/// What sun_path of unix(7) holds.
+const LONGEST_SOCKET_PATH: usize = 107;
+
 /// Checks the section as far as one section can be checked alone.
 pub fn check(form: ListenForm, problems: &mut Problems) -> Option<Listen> {
     let tls = check_tls(&form, problems);
@@ -80,6 +83,7 @@ pub fn check(form: ListenForm, problems: &mut Problems) -> Option<Listen> {
     let sources = form.proxy_protocol_networks.iter();
     let networks = sources.filter_map(|n| problems.take("listen.proxy_protocol_networks", n.parse())).collect();
     let offered = check_compression(&form.compression, problems);
+    check_apart(mysql.as_deref(), admin.as_ref(), http.as_ref(), problems);
     Some(Listen {
         mysql: mysql?,
         admin: admin?,
@@ -113,8 +117,35 @@ fn check_addresses(texts: Vec<String>, problems: &mut Problems) -> Option<Vec<Li
         if addresses[..i].contains(addr) {
             problems.add("listen.mysql", format!("{addr} is listed twice"));
         }
+        if let ListenAddr::Unix(path) = addr {
+            let length = path.as_os_str().len();
+            if length > LONGEST_SOCKET_PATH {
+                problems.add(
+                    "listen.mysql",
+                    format!("a socket's path has at most {LONGEST_SOCKET_PATH} bytes, not {length}"),
+                );
+            }
+        }
     }
     (!addresses.is_empty()).then_some(addresses)
+}
+
+/// Each address serves one purpose.
+fn check_apart(
+    mysql: Option<&[ListenAddr]>,
+    admin: Option<&Option<ListenAddr>>,
+    http: Option<&Option<SocketAddr>>,
+    problems: &mut Problems,
+) {
+    let mysql = mysql.unwrap_or_default();
+    let admin = admin.and_then(Option::as_ref);
+    let http = http.copied().flatten().map(ListenAddr::Tcp);
+    if let Some(addr) = admin.filter(|addr| mysql.contains(addr)) {
+        problems.add("listen.admin", format!("{addr} is listen.mysql already"));
+    }
+    if let Some(addr) = http.filter(|addr| mysql.contains(addr) || admin == Some(addr)) {
+        problems.add("listen.http", format!("{addr} is listen.mysql or listen.admin already"));
+    }
 }
 
 /// The empty text is nowhere; the outer None is a mistake.

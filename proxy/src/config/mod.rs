@@ -65,6 +65,21 @@ pub struct Proxy {
     pub state_dir: Option<PathBuf>,
 }
 
+impl Proxy {
+    /// Where lock files and long data lie: as configured, else where systemd or the login session says, else in a
+    /// directory of this user's under the temporary one.
+    #[must_use]
+    pub fn state_directory(&self) -> PathBuf {
+        let of = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let of_user = || {
+            let user = rustix::process::geteuid().as_raw();
+            of("XDG_RUNTIME_DIR")
+                .map_or_else(|| std::env::temp_dir().join(format!("pointsman-{user}")), |d| d.join("pointsman"))
+        };
+        self.state_dir.clone().or_else(|| of("RUNTIME_DIRECTORY")).unwrap_or_else(of_user)
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Self, Problems> {

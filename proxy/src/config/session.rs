@@ -14,7 +14,10 @@ pub struct Session {
     pub client_idle_timeout: Duration,
     pub max_allowed_packet: u32,
     pub max_long_data: u32,
+    pub max_spool: u32,
     pub max_prepared_statements: u32,
+    /// Zero: each COM_STMT_PREPARE is asked of a server.
+    pub metadata_cache: Duration,
     /// `schema.function`, in lower case.
     pub safe_functions: Vec<String>,
 }
@@ -35,6 +38,8 @@ pub fn check(form: SessionForm, problems: &mut Problems) -> Session {
         client_idle_timeout: Duration::from_secs(form.client_idle_timeout_s),
         max_allowed_packet: form.max_allowed_packet,
         max_long_data: form.max_long_data,
+        max_spool: form.max_spool,
+        metadata_cache: Duration::from_millis(form.metadata_cache_ms),
         max_prepared_statements: form.max_prepared_statements,
         safe_functions: form.safe_functions.iter().map(|f| f.to_lowercase()).collect(),
     }

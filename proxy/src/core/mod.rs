@@ -4,9 +4,11 @@ pub mod alarm;
 pub mod buffers;
 pub mod setup;
 pub mod shared;
+pub mod ticks;
 
 use crate::backend::pool::Pools;
 use crate::config::Config;
+use crate::session::definitions::Definitions;
 use crate::session::vars::Interner;
 use alarm::{CoarseClock, SessionCell, SessionCells};
 use buffers::BufPool;
@@ -27,6 +29,7 @@ pub struct Core {
     pub buffers: BufPool,
     pub interner: Interner,
     pub pools: Pools,
+    pub definitions: Definitions,
     plans: RefCell<AnalysisCache>,
     /// What the cached analyses believe of stored functions.
     routines: RefCell<Routines>,
@@ -46,6 +49,7 @@ impl Core {
             buffers: BufPool::default(),
             interner: Interner::default(),
             pools: Pools::default(),
+            definitions: Definitions::default(),
             plans: RefCell::new(AnalysisCache::default()),
             routines: RefCell::new(safe_functions(&shared.config.load())),
             random: Cell::new(rand::random::<u64>() | 1),
@@ -108,7 +112,7 @@ impl Core {
     pub fn tick(&self, now_ms: u64) {
         self.clock.set(now_ms);
         self.refresh_config();
-        self.cells.tick(now_ms, self.is_shutting_down());
+        self.cells.tick(now_ms, self.is_shutting_down(), self.shared.registry.kills());
     }
 }
 

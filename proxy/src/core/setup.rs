@@ -6,7 +6,11 @@ use crate::config::{BackendTlsMode, Config, ListenTls, Pool, User, UserPassword}
 use crate::login::{AccountSpec, Accounts};
 use crate::net::tls::{BackendTls, Identity, ServerTls, ServerTlsFiles, TlsMode, TlsSetupError};
 use pointsman_protocol::auth::{AccountSecret, Password, StoredHash};
+use rustix::process::{Resource, getrlimit};
 use std::sync::Arc;
+
+/// Descriptors for control connections, listeners, HTTP, long data.
+const SPARE_FILES: usize = 256;
 
 impl Shared {
     /// Puts a reloaded configuration in force where it is not simply looked up when needed. Certificates are read
@@ -39,6 +43,15 @@ impl Shared {
 pub fn pool_limit(pool: &Pool) -> PoolLimit {
     let per_server = pool.max_connections_per_server as usize;
     PoolLimit { per_server, per_account: pool.max_connections_per_user.map_or(per_server, |n| n as usize) }
+}
+
+/// How many clients may come in so that, within the limit of open files, servers can still be reached: they get up to
+/// half of it, and a part is spare. A client beyond is told so, where otherwise it would wait to be accepted.
+#[must_use]
+pub fn room_for_clients(config: &Config) -> usize {
+    let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let servers = config.topology.servers().len() * config.pool.max_connections_per_server as usize;
+    files - servers.min(files / 2) - SPARE_FILES.min(files / 4)
 }
 
 /// The account list as the login sees it.

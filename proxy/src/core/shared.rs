@@ -8,15 +8,18 @@ use crate::login::client::LoginShared;
 use crate::net::tls::BackendTls;
 use crate::registry::Registry;
 use crate::servers::Servers;
+use crate::session::definitions::SchemaChanges;
+use crate::timers::Timers;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use pointsman_protocol::auth::Secret;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 pub struct Shared {
     pub config: LiveConfig,
+    pub timers: Timers,
     pub servers: Arc<Servers>,
     pub limits: Limits,
     pub registry: Registry,
@@ -26,8 +29,13 @@ pub struct Shared {
     /// Logins at the servers for which connections are kept ready.
     pub warm: WarmLogins,
     pub statement_keys: StatementKeys,
+    pub schema_changes: Arc<SchemaChanges>,
+    /// Bytes of long data in files, all clients together.
+    pub spooled: Arc<AtomicU64>,
     /// The statement that switches trackers on, by MySQL version.
     pub mysql_trackers: DashMap<u32, Arc<[u8]>>,
+    /// Clients that the limit of open files leaves room for.
+    pub room_for_clients: usize,
     /// Sessions on each core.
     pub loads: Vec<AtomicUsize>,
 }

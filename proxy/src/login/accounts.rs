@@ -9,8 +9,8 @@ use pointsman_protocol::auth::{AccountSecret, Password, Remembered, Secret};
 
 use super::hosts::{HostPattern, Peer};
 
-/// One user as the configuration has it.
-#[derive(Clone, Debug)]
+/// One user as the configuration has it. By default from anywhere, without limits.
+#[derive(Clone, Debug, Default)]
 pub struct AccountSpec {
     pub name: String,
     /// Any of them lets the client in: several during a rotation.

@@ -19,6 +19,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::net::tls::BackendTls;
 use crate::net::{Compressed, PacketError, Packets, Socket, Stream};
+use crate::timers::Timers;
 
 /// A server that vanished without a word is noticed after this much silence, and
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -137,13 +138,17 @@ impl From<ProtocolError> for ConnectError {
 }
 
 /// Opens a connection and logs in.
-pub async fn connect(target: &BackendTarget, login: &BackendLogin) -> Result<BackendReady, ConnectError> {
+pub async fn connect(
+    target: &BackendTarget,
+    login: &BackendLogin,
+    timers: &Timers,
+) -> Result<BackendReady, ConnectError> {
     let all = async {
         let socket = open(target).await.map_err(ConnectError::Unreachable)?;
         log_in(socket, target, login).await
     };
     let limit = target.connect_timeout;
-    tokio::time::timeout(limit, all).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
+    timers.timeout(limit, all).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 
 pub(super) async fn open(target: &BackendTarget) -> io::Result<Socket> {

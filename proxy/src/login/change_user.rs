@@ -3,6 +3,7 @@
 //! Source: MySQL source documentation, "COM_CHANGE_USER".
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::auth::{Nonces, Plugin, Secret};
@@ -14,6 +15,9 @@ use super::fresh_nonces;
 use super::hosts::Peer;
 use super::verify::{Claim, verify};
 use crate::net::{Packets, Stream};
+
+/// A client that doesn't read its error is not waited for longer.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What of the login still holds when the user changes.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +57,7 @@ pub async fn change_user(
 ) -> Result<ChangedUser, LoginEnd> {
     let mut packets = Packets::new(stream, sequence);
     let change = change(&mut packets, payload, context, settings, shared);
-    let result = tokio::time::timeout(settings.deadline, change).await.unwrap_or(Err(LoginEnd::TimedOut));
+    let result = shared.timers.timeout(settings.deadline, change).await.unwrap_or(Err(LoginEnd::TimedOut));
     let sequence = packets.sequence;
     match result {
         Ok(changed) => Ok(changed),
@@ -61,7 +65,10 @@ pub async fn change_user(
             Packets::new(stream, sequence).write(&failure.encode()).await?;
             Err(LoginEnd::Refused(failure))
         }
-        Err(end) => Err(tell(stream, sequence, end).await),
+        Err(end) => {
+            let told = Box::pin(tell(stream, sequence, end));
+            Err(shared.timers.timeout(GOODBYE, told).await.unwrap_or(LoginEnd::TimedOut))
+        }
     }
 }
 

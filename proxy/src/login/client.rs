@@ -27,6 +27,7 @@ use super::{failures, fresh_nonces};
 use crate::net::packet::read_exact;
 use crate::net::tls::ServerTls;
 use crate::net::{Compressed, PacketError, Packets, Socket, Stream};
+use crate::timers::Timers;
 
 /// What all clients are told and held to.
 #[derive(Clone, Debug)]
@@ -48,8 +49,6 @@ pub struct ClientLoginSettings {
     pub balancers: Vec<TrustedSource>,
 }
 
-/// A client that doesn't read its error is not waited for longer.
-const GOODBYE: Duration = Duration::from_secs(1);
 /// MySQL's default connect_timeout.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -60,19 +59,21 @@ pub struct LoginShared {
     pub tls: ArcSwapOption<ServerTls>,
     pub rsa_key: RsaKeySource,
     pub throttle: Throttle,
+    pub timers: Timers,
     /// RSA and password hashing at one time: more would take the cores from the sessions.
     pub(super) slow_steps: Arc<Semaphore>,
 }
 
 impl LoginShared {
     #[must_use]
-    pub fn new(accounts: Arc<Accounts>, tls: Option<Arc<ServerTls>>, rsa_key: RsaKeySource) -> Self {
+    pub fn new(accounts: Arc<Accounts>, tls: Option<Arc<ServerTls>>, rsa_key: RsaKeySource, timers: Timers) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             accounts: ArcSwap::new(accounts),
             tls: ArcSwapOption::new(tls),
             rsa_key,
             throttle: Throttle::default(),
+            timers,
             slow_steps: Arc::new(Semaphore::new(cores)),
         }
     }
@@ -137,21 +138,22 @@ pub struct ClientLogin {
 /// Takes a fresh connection through the login.
 pub async fn accept(
     socket: Socket,
+    peer: Peer,
     connection_id: u32,
     settings: &ClientLoginSettings,
     shared: &LoginShared,
 ) -> Result<ClientLogin, LoginEnd> {
-    let login = run(socket, connection_id, settings, shared);
-    tokio::time::timeout(settings.deadline, login).await.unwrap_or(Err(LoginEnd::TimedOut))
+    let login = run(socket, peer, connection_id, settings, shared);
+    shared.timers.timeout(settings.deadline, login).await.unwrap_or(Err(LoginEnd::TimedOut))
 }
 
 async fn run(
     socket: Socket,
+    own: Peer,
     connection_id: u32,
     settings: &ClientLoginSettings,
     shared: &LoginShared,
 ) -> Result<ClientLogin, LoginEnd> {
-    let own = socket.peer().map_or(Peer::Local, Peer::Inet);
     let mut stream = Stream::Plain(socket);
     let behind_balancer = settings.balancers.iter().any(|source| source.matches(&own));
     let peer = match behind_balancer {
@@ -341,11 +343,9 @@ pub async fn refuse(stream: &mut Stream, failure: &Failure) {
     say_goodbye(stream, &wire).await;
 }
 
-/// Sends the last bytes and closes. That they got lost changes nothing any more.
+/// Sends the last bytes and closes. That they got lost changes nothing any more. How long a client may take to read
+/// them is the caller's to say.
 async fn say_goodbye(stream: &mut Stream, wire: &[u8]) {
-    let last = async {
-        let _ = stream.write_all(wire).await;
-        stream.shutdown().await;
-    };
-    let _ = tokio::time::timeout(GOODBYE, last).await;
+    let _ = stream.write_all(wire).await;
+    stream.shutdown().await;
 }

@@ -15,20 +15,12 @@ use super::client::{ChangeUserContext, ClientLogin, ClientLoginSettings, LoginEn
 use super::{AccountSpec, Accounts, Peer, RsaKeySource};
 use crate::net::tls::BackendTls;
 use crate::net::{Socket, Stream};
+use crate::timers::Timers;
 
 const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
 
 fn spec(name: &str, secrets: Vec<AccountSecret>) -> AccountSpec {
-    AccountSpec {
-        name: name.into(),
-        secrets,
-        hosts: vec![],
-        require_tls: false,
-        max_connections: None,
-        backend_user: None,
-        backend_password: None,
-        default_schema: None,
-    }
+    AccountSpec { name: name.into(), secrets, ..AccountSpec::default() }
 }
 
 fn password(text: &str) -> AccountSecret {
@@ -41,7 +33,7 @@ fn native_hash() -> AccountSecret {
 }
 
 fn shared(specs: Vec<AccountSpec>) -> Arc<LoginShared> {
-    Arc::new(LoginShared::new(Arc::new(Accounts::new(specs, None)), None, RsaKeySource::generated()))
+    Arc::new(LoginShared::new(Arc::new(Accounts::new(specs, None)), None, RsaKeySource::generated(), Timers::here()))
 }
 
 fn settings(plugin: Plugin) -> ClientLoginSettings {
@@ -68,29 +60,34 @@ fn login_as(user: &str, pw: &str) -> BackendLogin {
     }
 }
 
-type Ends = (Result<ClientLogin, LoginEnd>, Result<BackendReady, ConnectError>);
-
-/// One login; the server's side sends the OK.
-async fn meet(shared: &LoginShared, plugin: Plugin, login: &BackendLogin) -> Ends {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = BackendTarget {
-        address: BackendAddress::Tcp(listener.local_addr().unwrap()),
+fn target(address: BackendAddress) -> BackendTarget {
+    BackendTarget {
+        address,
         host: "127.0.0.1".into(),
         tls: BackendTls::disabled(),
         compression: Compression::None,
         connect_timeout: Duration::from_secs(5),
         user_timeout: None,
-    };
+    }
+}
+
+type Ends = (Result<ClientLogin, LoginEnd>, Result<BackendReady, ConnectError>);
+
+/// One login; the server's side sends the OK.
+async fn meet(shared: &LoginShared, plugin: Plugin, login: &BackendLogin) -> Ends {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = target(BackendAddress::Tcp(listener.local_addr().unwrap()));
     let settings = settings(plugin);
     let server = async {
-        let (tcp, _) = listener.accept().await.unwrap();
-        let mut login = accept(Socket::Tcp(tcp), 77, &settings, shared).await?;
+        let (tcp, from) = listener.accept().await.unwrap();
+        let mut login = accept(Socket::Tcp(tcp), Peer::Inet(from), 77, &settings, shared).await?;
         let mut wire = vec![];
         put_packet(&mut wire, login.next_sequence, &OK);
         login.stream.write_all(&wire).await.unwrap();
         Ok(login)
     };
-    tokio::join!(server, connect(&target, login))
+    let timers = Timers::here();
+    tokio::join!(server, connect(&target, login, &timers))
 }
 
 #[tokio::test]
@@ -154,17 +151,17 @@ async fn silence_and_garbage_end_a_login() {
     let shared = shared(vec![spec("app", vec![password("pw")])]);
     let impatient = ClientLoginSettings { deadline: Duration::from_millis(50), ..settings(Plugin::Native) };
     let (ours, _theirs) = UnixStream::pair().unwrap();
-    let end = accept(Socket::Unix(ours), 1, &impatient, &shared).await;
+    let end = accept(Socket::Unix(ours), Peer::Local, 1, &impatient, &shared).await;
     assert!(matches!(end, Err(LoginEnd::TimedOut)));
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[4, 0, 0, 1, 0, 0, 0, 0], &[1, 0, 0, 9, 0]] {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(garbage).await.unwrap();
-        let end = accept(Socket::Unix(ours), 1, &settings(Plugin::Native), &shared).await;
+        let end = accept(Socket::Unix(ours), Peer::Local, 1, &settings(Plugin::Native), &shared).await;
         assert!(matches!(end, Err(LoginEnd::BadHandshake(_))), "{end:?}");
     }
     let (ours, theirs) = UnixStream::pair().unwrap();
     drop(theirs);
-    let end = accept(Socket::Unix(ours), 1, &settings(Plugin::Native), &shared).await;
+    let end = accept(Socket::Unix(ours), Peer::Local, 1, &settings(Plugin::Native), &shared).await;
     assert!(matches!(end, Err(LoginEnd::Closed | LoginEnd::Io(_))), "{end:?}");
 }
 
@@ -179,7 +176,7 @@ async fn a_balancers_header_says_who_the_client_is() {
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (tcp, _) = listener.accept().await.unwrap();
+        let (tcp, from) = listener.accept().await.unwrap();
         client.write_all(header).await.unwrap();
         let request = LoginRequest {
             capabilities: Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION,
@@ -195,13 +192,14 @@ async fn a_balancers_header_says_who_the_client_is() {
         let mut wire = vec![];
         put_packet(&mut wire, 1, &request.encode());
         client.write_all(&wire).await.unwrap();
-        let login = accept(Socket::Tcp(tcp), 1, &settings, &shared).await.unwrap();
+        let login = accept(Socket::Tcp(tcp), Peer::Inet(from), 1, &settings, &shared).await.unwrap();
         assert_eq!(login.peer, Peer::Inet("192.0.2.7:8080".parse().unwrap()));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(b"not a header").await.unwrap();
-    let end = accept(Socket::Tcp(listener.accept().await.unwrap().0), 1, &settings, &shared).await;
+    let (tcp, from) = listener.accept().await.unwrap();
+    let end = accept(Socket::Tcp(tcp), Peer::Inet(from), 1, &settings, &shared).await;
     assert!(matches!(end, Err(LoginEnd::BadHandshake(_))), "{end:?}");
 }
 
@@ -276,15 +274,8 @@ async fn a_dead_address_is_unreachable() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     assert!(TcpStream::connect(address).await.is_err());
-    let target = BackendTarget {
-        address: BackendAddress::Tcp(address),
-        host: "127.0.0.1".into(),
-        tls: BackendTls::disabled(),
-        compression: Compression::None,
-        connect_timeout: Duration::from_secs(1),
-        user_timeout: None,
-    };
-    let end = connect(&target, &login_as("a", "b")).await;
+    let target = target(BackendAddress::Tcp(address));
+    let end = connect(&target, &login_as("a", "b"), &Timers::here()).await;
     assert!(matches!(end, Err(ConnectError::Unreachable(_))));
 }
 
@@ -292,14 +283,7 @@ async fn a_dead_address_is_unreachable() {
 async fn unacknowledged_bytes_have_the_configured_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let limit = Some(Duration::from_millis(7654));
-    let target = BackendTarget {
-        address: BackendAddress::Tcp(listener.local_addr().unwrap()),
-        host: "127.0.0.1".into(),
-        tls: BackendTls::disabled(),
-        compression: Compression::None,
-        connect_timeout: Duration::from_secs(5),
-        user_timeout: limit,
-    };
+    let target = BackendTarget { user_timeout: limit, ..target(BackendAddress::Tcp(listener.local_addr().unwrap())) };
     let Socket::Tcp(tcp) = super::backend::open(&target).await.unwrap() else { unreachable!("the target is TCP") };
     assert_eq!(socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap(), limit);
 }

@@ -149,7 +149,7 @@ async fn advance(
 /// Error 1045, sooner or later.
 async fn denied(claim: &Claim<'_>, shared: &LoginShared, using_password: bool) -> LoginEnd {
     if let Some(ip) = claim.peer.ip() {
-        tokio::time::sleep(shared.throttle.failed(ip, Instant::now())).await;
+        shared.timers.sleep(shared.throttle.failed(ip, Instant::now())).await;
     }
     let failure: Failure = failures::access_denied(claim.user, &claim.peer, using_password);
     LoginEnd::Refused(failure)

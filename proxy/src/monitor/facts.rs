@@ -37,6 +37,7 @@ pub const SESSION_DEFAULTS: &[&str] = &[
     "net_read_timeout",
     "net_write_timeout",
     "optimizer_switch",
+    "session_track_transaction_info",
     "sql_auto_is_null",
     "sql_big_selects",
     "sql_mode",

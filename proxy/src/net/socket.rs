@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// What lies under TLS and compression.
@@ -44,19 +44,13 @@ pub enum Pending {
 }
 
 impl Socket {
-    /// Looks at what can be read. Asks the kernel only when the runtime has been told of something.
-    pub fn peek(&self, cx: &mut Context<'_>) -> Pending {
-        let ready = match self {
-            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
-            Self::Unix(unix) => unix.poll_read_ready(cx),
-        };
-        if ready.is_pending() {
-            return Pending::Nothing;
-        }
+    /// Looks at what can be read. Asks the kernel only when the runtime has been told of something, and leaves no
+    /// waker behind.
+    pub fn peek(&self) -> Pending {
         let mut byte = [MaybeUninit::uninit()];
         let peeked = match self {
-            Self::Tcp(tcp) => SockRef::from(tcp).peek(&mut byte),
-            Self::Unix(unix) => SockRef::from(unix).peek(&mut byte),
+            Self::Tcp(tcp) => tcp.try_io(Interest::READABLE, || SockRef::from(tcp).peek(&mut byte)),
+            Self::Unix(unix) => unix.try_io(Interest::READABLE, || SockRef::from(unix).peek(&mut byte)),
         };
         match peeked {
             Ok(0) => Pending::End,

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
@@ -31,13 +31,13 @@ impl Stream {
     /// Costs no system call: the runtime has been told already.
     #[must_use]
     pub fn has_pending_input(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.socket().peek(&mut cx) != Pending::Nothing
+        self.socket().peek() != Pending::Nothing
     }
 
     /// Whether the other side has closed; unread bytes of it stay where they are.
-    pub fn poll_peer_closed(&self, cx: &mut Context<'_>) -> bool {
-        self.socket().peek(cx) == Pending::End
+    #[must_use]
+    pub fn has_peer_closed(&self) -> bool {
+        self.socket().peek() == Pending::End
     }
 
     /// Reads what has come; 0 is the end. A plain socket takes one `recv` and, when that filled less than
@@ -136,6 +136,12 @@ impl Stream {
             Self::Tls(_) => true,
             Self::Compressed(compressed) => compressed.below().is_secure(),
         }
+    }
+
+    /// Neither TLS nor compression, which have last words of their own.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
     }
 
     /// Says goodbye as far as the layers have a word for it. Errors don't matter any more.

@@ -173,7 +173,7 @@ impl Server {
         self.info.load_full()
     }
 
-    /// How long the server lets a session be idle. Asked twice for each statement, so without a reference count.
+    /// How long the server lets a session be idle. Asked for each statement, so without a reference count.
     #[must_use]
     pub fn wait_timeout_s(&self) -> Option<u32> {
         self.info.load().as_ref().map(|info| info.wait_timeout)

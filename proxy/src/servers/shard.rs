@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pointsman_shard_map::{ServerId, ShardId, ShardSpec};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 
 use super::{Moment, Server};
 use crate::config::ShardSettings;
@@ -114,17 +113,16 @@ impl Shard {
         self.no_writer_reason.store(reason.map(Arc::new));
     }
 
-    /// Waits until a writer is confirmed; None when none was by the deadline.
-    pub async fn wait_for_writer(&self, deadline: Instant) -> Option<ServerId> {
+    /// Waits until a writer is confirmed. Without end, unless the caller sets one.
+    pub async fn wait_for_writer(&self) -> Option<ServerId> {
         let mut news = self.writer_news.subscribe();
         loop {
             // Subscribed before asking, so that news between the two is not missed.
             if let Some(writer) = self.confirmed_writer() {
                 return Some(writer);
             }
-            match tokio::time::timeout_at(deadline, news.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return self.confirmed_writer(),
+            if news.changed().await.is_err() {
+                return self.confirmed_writer();
             }
         }
     }

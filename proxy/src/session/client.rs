@@ -37,12 +37,14 @@ pub struct ClientSide {
     core: Rc<Core>,
     /// Bytes received and not consumed; None while idle.
     pub buf: Option<Buf>,
+    /// The client has said COM_QUIT: it reads nothing any more.
+    pub has_quit: bool,
 }
 
 impl ClientSide {
     #[must_use]
     pub fn new(stream: Stream, capabilities: Capabilities, cell: Rc<SessionCell>, core: Rc<Core>) -> Self {
-        Self { stream, capabilities, cell, tracking: ClientTracking::default(), core, buf: None }
+        Self { stream, capabilities, cell, tracking: ClientTracking::default(), core, buf: None, has_quit: false }
     }
 
     /// Waits for the next command. Cancel safe: bytes already read stay in the buffer.

@@ -7,6 +7,7 @@ use super::stmt::StatementTable;
 use super::sync::SERVER_DEFAULT;
 use super::tracking::ClientTracking;
 use super::{Next, Session, Step};
+use crate::backend::conn::BackendConn;
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
 use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
@@ -14,6 +15,7 @@ use pointsman_planner::{
     Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
 };
 use pointsman_protocol::Command;
+use pointsman_protocol::command::COM_PING;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
 use std::rc::Rc;
@@ -30,7 +32,7 @@ impl Session {
             Command::StmtFetch => self.stmt_fetch(wire, body, sequence).await,
             Command::StmtClose => self.stmt_close(body).await,
             Command::StmtReset => self.stmt_reset(body, sequence).await,
-            Command::StmtSendLongData => self.stmt_long_data(body),
+            Command::StmtSendLongData => self.stmt_long_data(body).await,
             Command::SetOption => self.set_option(body, sequence).await,
             Command::ResetConnection => self.reset_connection(sequence).await,
             Command::ChangeUser => self.change_user(body, sequence).await,
@@ -54,30 +56,44 @@ impl Session {
     }
 
     async fn ok(&mut self, sequence: u8) -> Step {
-        self.client.send_ok(sequence, self.status).await?;
+        let ok = OkPacket { status: self.status, warnings: self.warnings_told().await, ..OkPacket::default() };
+        let mut wire = Vec::with_capacity(32);
+        self.client.put_ok(&mut wire, sequence, &ok);
+        self.client.send(&wire).await?;
         Ok(Next::Command)
+    }
+
+    /// The warning count of a command that is no statement: MySQL counts those of the last statement again.
+    async fn warnings_told(&mut self) -> u16 {
+        if self.state.reading.server == ServerKind::MariaDb {
+            return 0;
+        }
+        match (self.results.diagnostics.count(), &mut self.lease) {
+            (Some(count), _) => count,
+            (None, None) => 0,
+            (None, Some(conn)) => {
+                let mut ping = Vec::with_capacity(8);
+                BackendConn::put_command(&mut ping, COM_PING, &[]);
+                // A connection that fails here is found dead by the next statement.
+                let pong = Box::pin(conn.roundtrip(&ping, ReplyKind::Single, &self.core.buffers)).await;
+                pong.map_or(0, |reply| reply.warnings)
+            }
+        }
     }
 
     /// Sends a command to the writer (or the connection in hand) as it is and relays the reply.
     async fn forward(&mut self, wire: &[u8], kind: ReplyKind, sequence: u8) -> Step {
         let analysis = Rc::new(plain_analysis(StatementKind::Show, Vec::new()));
         let role = if self.is_bound() { Role::Held } else { Role::Writer };
-        self.forward_to(wire, kind, sequence, role, &analysis).await
+        self.forward_to(Packets::as_sent(wire, kind, sequence), role, &analysis).await
     }
 
-    async fn forward_to(
-        &mut self,
-        wire: &[u8],
-        kind: ReplyKind,
-        sequence: u8,
-        role: Role,
-        analysis: &Rc<Analysis>,
-    ) -> Step {
+    pub(super) async fn forward_to(&mut self, packets: Packets<'_>, role: Role, analysis: &Rc<Analysis>) -> Step {
         let request = Request {
-            wire,
-            kind,
-            client_sequence: sequence,
-            server_sequence: sequence,
+            wire: packets.wire,
+            kind: packets.kind,
+            client_sequence: packets.client_sequence,
+            server_sequence: packets.server_sequence,
             cursor: None,
             statement_id: None,
             analysis,
@@ -93,7 +109,7 @@ impl Session {
         let schema = String::from_utf8_lossy(&body[1..]).into_owned();
         let analysis = Rc::new(plain_analysis(StatementKind::Use, vec![Effect::Use { schema }]));
         let role = if self.is_bound() { Role::Held } else { Role::Any };
-        self.forward_to(wire, ReplyKind::Single, sequence, role, &analysis).await
+        self.forward_to(Packets::as_sent(wire, ReplyKind::Single, sequence), role, &analysis).await
     }
 
     /// The schema of a login. A connection of this account that stands in it has proved that it may.
@@ -114,22 +130,17 @@ impl Session {
             let schema = self.state.wanted.schema.clone();
             let name = schema.as_deref().unwrap_or("");
             let mut wire = Vec::new();
-            crate::backend::conn::BackendConn::put_command(
-                &mut wire,
-                pointsman_protocol::command::COM_INIT_DB,
-                name.as_bytes(),
-            );
+            BackendConn::put_command(&mut wire, pointsman_protocol::command::COM_INIT_DB, name.as_bytes());
             let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await;
             let server = conn.server.addr.to_string();
             let reply = reply.map_err(|_| ClientError::server_lost(&server, false))?;
             if let Some(e) = reply.error {
-                self.core.release(conn);
+                self.let_go(conn);
                 return Err(ClientError::from_server(e.code, e.sqlstate, &e.message));
             }
             conn.actual.schema = schema_name(name.as_bytes());
         }
-        self.client.cell.handle.lease_ended();
-        self.core.release(conn);
+        self.let_go(conn);
         Ok(())
     }
 
@@ -141,8 +152,9 @@ impl Session {
             Some(_) => return self.answer_error(sequence, &ClientError::unknown_command()).await,
             None => return self.fail(sequence, &ClientError::malformed()).await,
         }
+        let end = OkPacket { status: self.status, warnings: self.warnings_told().await, ..OkPacket::default() };
         let mut wire = Vec::with_capacity(16);
-        self.client.put_end(&mut wire, sequence, &OkPacket { status: self.status, ..OkPacket::default() });
+        self.client.put_end(&mut wire, sequence, &end);
         self.client.send(&wire).await?;
         Ok(Next::Command)
     }
@@ -213,9 +225,27 @@ impl Session {
     }
 }
 
+/// What is sent to a server, and what kind of reply is passed back.
+#[derive(Clone, Copy)]
+pub(super) struct Packets<'a> {
+    pub wire: &'a [u8],
+    pub kind: ReplyKind,
+    /// The number that the client expects on the reply, and the one that the server will use.
+    pub client_sequence: u8,
+    pub server_sequence: u8,
+}
+
+impl<'a> Packets<'a> {
+    /// The client's own command.
+    fn as_sent(wire: &'a [u8], kind: ReplyKind, sequence: u8) -> Self {
+        Self { wire, kind, client_sequence: sequence, server_sequence: sequence }
+    }
+}
+
 /// What is known of a command that is no statement.
-fn plain_analysis(kind: StatementKind, effects: Vec<Effect>) -> Analysis {
-    let access = if kind == StatementKind::Use { Access::Session } else { Access::Writer };
+pub(super) fn plain_analysis(kind: StatementKind, effects: Vec<Effect>) -> Analysis {
+    let session = matches!(kind, StatementKind::Use | StatementKind::Signal);
+    let access = if session { Access::Session } else { Access::Writer };
     let statement = Statement { kind, access, reads: Reads::default(), user_vars_read: Vec::new(), effects };
     Analysis { statements: vec![statement], cacheable: false }
 }

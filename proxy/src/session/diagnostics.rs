@@ -1,12 +1,15 @@
 //! SHOW WARNINGS and SHOW ERRORS after the connection went back: answered from the copy that was taken.
 
+use super::commands::{Packets, plain_analysis};
 use super::results::{CapturedDiagnostics, Diagnostics};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, StatementKind};
+use pointsman_planner::{Analysis, Role, StatementKind};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
+use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
 use pointsman_protocol::wire::put_lenenc_bytes;
+use std::rc::Rc;
 
 /// Level, Code and Message.
 const COLUMNS: usize = 3;
@@ -44,6 +47,21 @@ impl Session {
         };
         let wire = cut(wire, window, format);
         Some(self.replay(&wire, sequence).await)
+    }
+
+    /// An error of the proxy's own that stands for one of a server's: a server is made to raise it, so that SHOW
+    /// WARNINGS and GET DIAGNOSTICS find it there.
+    pub(super) async fn raise(&mut self, sequence: u8, error: &ClientError) -> Step {
+        let message = error.message.replace('\'', "''");
+        if message.contains('\\') {
+            return self.answer_error(sequence, error).await;
+        }
+        let state = String::from_utf8_lossy(&error.sqlstate);
+        let text = format!("SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO={}, MESSAGE_TEXT='{message}'", error.code);
+        let (wire, server_sequence) = self.frame_query(text.as_bytes());
+        let packets = Packets { wire: &wire, kind: ReplyKind::Results, client_sequence: sequence, server_sequence };
+        let role = if self.is_bound() { Role::Held } else { Role::Any };
+        self.forward_to(packets, role, &Rc::new(plain_analysis(StatementKind::Signal, Vec::new()))).await
     }
 
     /// Relays packets that a server sent earlier, as this client reads them.

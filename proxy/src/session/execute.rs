@@ -2,17 +2,19 @@
 //!
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
+use super::definitions::changes_schema;
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
-use super::results::Leaves;
+use super::results::{Leaves, LeavesDiagnostics};
 use super::sync::{COMPUTED, Needs};
+use super::text_statements::{qualified, refuted, takes_one_lock};
 use super::tracking::changes_trackers;
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, Statement, StatementKind};
+use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, ServerKind, Statement, StatementKind};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_shard_map::ServerId;
@@ -37,7 +39,7 @@ pub(super) struct Request<'a> {
     pub plan: RoutePlan,
     pub reads: Reads,
     /// The prepared statement that is executed, for its id on the connection.
-    pub execute: Option<&'a super::stmt::Execution<'a>>,
+    pub execute: Option<&'a super::execution::Execution<'a>>,
 }
 
 /// How one attempt ended.
@@ -54,6 +56,8 @@ enum Attempt {
 impl Session {
     /// Runs a statement and relays its reply; gives what the reply told, unless the client got an error instead.
     pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
+        let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
+        let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
@@ -62,7 +66,7 @@ impl Session {
                 .told(request.client_sequence, &ClientError::read_only_transaction(self.state.reading.server))
                 .await;
         }
-        loop {
+        let error = loop {
             attempts += 1;
             let lease = match self.lease(&plan, request.reads, exclude).await {
                 Ok(lease) => lease,
@@ -72,16 +76,14 @@ impl Session {
                     exclude = server;
                     continue;
                 }
-                Err(e) => return self.told(request.client_sequence, &e.error).await,
+                Err(e) => break e.error,
             };
             let server = lease.conn.server.id;
             match self.attempt(lease, request).await? {
                 Attempt::Done(outcome) => return Ok((Next::Command, Some(outcome))),
-                Attempt::Failed(e) => return self.told(request.client_sequence, &e).await,
+                Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
-                Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => {
-                    return self.told(request.client_sequence, &e).await;
-                }
+                Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
                 Attempt::TryElsewhere(_) => {
                     exclude = Some(server);
                     if plan.role == Role::Any {
@@ -89,7 +91,9 @@ impl Session {
                     }
                 }
             }
-        }
+        };
+        // Not within the match: what it looks at would lie in each idle session's task beside the statement's future.
+        self.told(request.client_sequence, &error).await
     }
 
     /// A replica would refuse a write in a read-only transaction for being read-only itself; the client is to
@@ -121,10 +125,23 @@ impl Session {
         conn.server.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         self.core.buffers.give(buf);
         drop(spill);
+        if ended.is_ok() {
+            conn.server.record_latency(started.elapsed().as_micros() as u32);
+        }
+        self.conclude(conn, request, ended, bound).await
+    }
+
+    async fn conclude(
+        &mut self,
+        conn: Box<BackendConn>,
+        request: &Request<'_>,
+        ended: Result<Outcome, Failure>,
+        bound: bool,
+    ) -> std::io::Result<Attempt> {
         match ended {
             Ok(outcome) => {
-                conn.server.record_latency(started.elapsed().as_micros() as u32);
-                self.after(conn, request, outcome).await
+                self.after(conn, request, &outcome).await;
+                Ok(Attempt::Done(outcome))
             }
             Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
         }
@@ -137,7 +154,12 @@ impl Session {
         buf: &mut Buf,
         request: &Request<'_>,
     ) -> Result<Outcome, Failure> {
-        let needs = self.needs(request.reads);
+        let mut needs = self.needs(request.reads);
+        // A trigger may read them.
+        needs.user_vars |= request.plan.writes;
+        if request.kind == ReplyKind::Prepare {
+            self.before_prepare(&conn.server);
+        }
         match request.execute {
             None => self.send(conn, buf, request, request.wire, needs).await?,
             Some(execution) => self.send_execute(conn, buf, request, execution, needs).await?,
@@ -150,7 +172,11 @@ impl Session {
             cursor: request.cursor.is_some()
                 && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),
             statement_id: request.statement_id,
-            status: self.reply_status(),
+            columns: request.execute.map(|e| e.columns).filter(|n| *n > 0),
+            copies: self.copies_reply() || takes_one_lock(request.analysis),
+            // To prepare a statement begins no transaction.
+            status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
+            warnings: self.warnings_told_again(request),
             intercept_read_only: request.plan.writes && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
@@ -158,6 +184,15 @@ impl Session {
         let ended = relay.run(buf).await;
         let outcome = relay.finish();
         ended.map(|()| outcome).map_err(Failure::Relay)
+    }
+
+    /// MySQL's reply to COM_INIT_DB counts the last statement's warnings again; on a connection that another session
+    /// has used they would be that session's.
+    fn warnings_told_again(&self, request: &Request<'_>) -> Option<u16> {
+        if request.kind != ReplyKind::Single || self.state.reading.server != ServerKind::MySql {
+            return None;
+        }
+        self.results.diagnostics.count()
     }
 
     /// The status that the server would have put into an EOF behind the definitions.
@@ -196,28 +231,26 @@ impl Session {
         let sent = conn.send(&prefix).await;
         self.core.buffers.give_vec(prefix);
         sent.map_err(Failure::Send)?;
-        read_prefix(conn, buf, commands).await?;
+        Box::pin(read_prefix(conn, buf, commands)).await?;
         self.state.wanted.adopt(conn, needs);
         if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
     }
 
     /// What follows from a reply that was relayed to its end.
-    async fn after(
-        &mut self,
-        mut conn: Box<BackendConn>,
-        request: &Request<'_>,
-        outcome: Outcome,
-    ) -> std::io::Result<Attempt> {
+    async fn after(&mut self, mut conn: Box<BackendConn>, request: &Request<'_>, outcome: &Outcome) {
         if outcome.read_only {
             self.shard().distrust(conn.server.id);
         }
-        self.learn(&mut conn, request, &outcome);
-        if let (Some(key), Some(ok)) = (self.preparing, &outcome.prepared) {
+        self.learn(&mut conn, request, outcome);
+        if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
             self.keep_prepared(&mut conn, key, ok.statement_id).await;
         }
+        if let Some(execution) = request.execute.filter(|_| outcome.error.is_some()) {
+            Box::pin(self.after_refusal(&mut conn, execution)).await;
+        }
         let text = request.execute.map_or(request.wire, |e| e.text());
-        if outcome.error.is_none() && hides_collation(&outcome, text) {
-            if let Err(error) = Box::pin(self.learn_collation(&mut conn, &outcome, text)).await {
+        if outcome.error.is_none() && hides_collation(outcome, text) {
+            if let Err(error) = Box::pin(self.learn_collation(&mut conn, outcome, text)).await {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while asking its collation");
             }
         }
@@ -235,19 +268,24 @@ impl Session {
             self.note_write(outcome.gtids.as_deref(), &conn.server);
         }
         self.keep_or_release(conn, outcome.error.is_some()).await;
-        Ok(Attempt::Done(outcome))
     }
 
     /// Takes the reply's news into the session and onto the connection.
     fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
-        let leaves = Leaves::of(&request.analysis.statements);
         let ran = request.kind == ReplyKind::Results;
+        let leaves = match request.kind {
+            ReplyKind::Results | ReplyKind::Prepare => {
+                Leaves::of(&request.analysis.statements, self.state.reading.server)
+            }
+            ReplyKind::Rows => Leaves::of_command(true),
+            ReplyKind::Single | ReplyKind::Text => Leaves::of_command(false),
+        };
         let autocommit_before = self.status.contains(Status::AUTOCOMMIT);
         if outcome.error.is_none() {
             self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
-        self.state.note_changes(&self.core, outcome, one_shot);
+        self.state.note_changes(&self.core, outcome, request.analysis);
         let autocommit = self.status.contains(Status::AUTOCOMMIT);
         if ran && autocommit != autocommit_before {
             self.state.note_autocommit(&self.core, autocommit);
@@ -266,10 +304,12 @@ impl Session {
         }
         conn.actual.diagnostics_empty = outcome.error.is_none()
             && outcome.warnings == 0
-            && (conn.actual.diagnostics_empty || ran && leaves.clears_diagnostics);
-        if ran || outcome.error.is_some() || !leaves.keeps_diagnostics {
-            self.results.note(outcome, leaves, ran);
-        }
+            && match leaves.diagnostics {
+                LeavesDiagnostics::Cleared => ran || conn.actual.diagnostics_empty,
+                LeavesDiagnostics::Grown => false,
+                _ => conn.actual.diagnostics_empty,
+            };
+        self.results.note(outcome, leaves, ran);
         if !one_shot && uses_one_shots(request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }
@@ -279,10 +319,11 @@ impl Session {
         // After an error nobody knows how far stacked statements or a routine came: what may pin, pins.
         let partial = request.analysis.statements.len() > 1 || request.reads.contains(Reads::ANYTHING);
         let analysis = request.analysis.clone();
+        let schema = self.schema_before_effects(&analysis);
         for effect in analysis.effects() {
             let applies = outcome.error.is_none() || (partial && !ends_a_pin(effect));
-            if applies {
-                self.apply_effect(conn, effect);
+            if applies && !refuted(effect, outcome) {
+                self.apply_effect(conn, &qualified(effect, schema.as_deref()));
             }
         }
         let savepoint = analysis.statements.iter().any(|s| s.kind == StatementKind::Savepoint);
@@ -290,7 +331,7 @@ impl Session {
             self.pins.savepoint_set();
         }
         let explained =
-            analysis.effects().next().is_some() || !outcome.variables.is_empty() || outcome.schema.is_some();
+            analysis.effects().any(Effect::is_reported) || !outcome.variables.is_empty() || outcome.schema.is_some();
         if outcome.state_changed && !explained {
             self.pins.unexplained_change();
         }
@@ -311,6 +352,7 @@ impl Session {
                 self.state.forget_var(&self.core.clone(), name);
             }
             Effect::SetGlobalVar { .. } => conn.server.recycle_pools(),
+            Effect::PrepareText { name, text } => self.note_prepared_text(name, text),
             _ => {}
         }
     }
@@ -344,7 +386,7 @@ impl Session {
             }
             Failure::Relay(RelayError::ReadOnly) => {
                 self.shard().distrust(conn.server.id);
-                self.core.release(conn);
+                self.let_go(conn);
                 Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
             }
             Failure::Relay(RelayError::Client(e)) => {
@@ -426,6 +468,7 @@ fn ends_a_pin(effect: &Effect) -> bool {
     matches!(
         effect,
         Effect::DropTable { .. }
+            | Effect::RenameTable { .. }
             | Effect::UserVarLiteral { .. }
             | Effect::UnlockTables
             | Effect::ReleaseLock { .. }

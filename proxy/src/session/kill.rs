@@ -66,20 +66,21 @@ impl Session {
         // An id from SHOW PROCESSLIST is the server's; it means the session that runs there.
         let victim = number.and_then(|n| registry.get(n).or_else(|| registry.by_server_thread(n)));
         let Some(victim) = victim else {
-            return self.answer_error(sequence, &ClientError::no_such_thread(id)).await;
+            return self.raise(sequence, &ClientError::no_such_thread(id)).await;
         };
         if !victim.is_of(self.account.name()) && !self.may_kill_others().await {
-            return self.answer_error(sequence, &ClientError::kill_denied(id)).await;
+            return self.raise(sequence, &ClientError::kill_denied(id)).await;
         }
         if what == KillWhat::Connection {
-            victim.kill();
+            self.core.shared.registry.kill(&victim);
             if victim.id == self.client.cell.handle.id {
                 return self.fail(sequence, &self.killed_itself()).await;
             }
         } else if victim.id == self.client.cell.handle.id {
             return self.answer_error(sequence, &ClientError::interrupted()).await;
         }
-        if let Some((server, thread)) = victim.lease() {
+        let (_aimed, lease) = victim.aim();
+        if let Some((server, thread)) = lease {
             self.kill_thread(server, thread).await;
         }
         self.client.send_ok(sequence, self.status).await?;
@@ -112,7 +113,7 @@ impl Session {
         let query = replace_calls(&query, &self.state.reading, &[(FunctionName::ConnectionId, own)]).unwrap_or(query);
         match self.ask(&query).await {
             Ok(id) => self.kill(id, what, sequence).await,
-            Err(e) => self.answer_error(sequence, &e).await,
+            Err(e) => self.raise(sequence, &e.in_kill()).await,
         }
     }
 
@@ -159,7 +160,7 @@ impl Session {
         let waits = request.analysis.effects().any(|e| matches!(e, Effect::GetLock { .. }));
         if request.analysis.access() <= Access::Read || waits {
             self.stop_server_statement(&conn).await;
-        } else if tokio::time::timeout(DRAIN_LIMIT, drain(&mut conn)).await.is_err() {
+        } else if self.core.shared.timers.timeout(DRAIN_LIMIT, drain(&mut conn)).await.is_err() {
             tracing::warn!(server = %conn.server.addr, "a statement whose client has gone still runs");
         }
         drop(conn);
@@ -173,7 +174,7 @@ impl Session {
 
     /// KILL QUERY with the session's own account, which may always stop its own threads.
     async fn kill_thread(&self, server: ServerId, thread: u32) {
-        let attempt = tokio::time::timeout(KILL_LIMIT, self.try_kill_thread(server, thread)).await;
+        let attempt = self.core.shared.timers.timeout(KILL_LIMIT, self.try_kill_thread(server, thread)).await;
         if !matches!(attempt, Ok(Ok(()))) {
             tracing::warn!(%server, thread, "could not stop a statement on its server");
         }
@@ -190,7 +191,7 @@ impl Session {
             capabilities: Capabilities::default(),
             attributes: Vec::new(),
         };
-        let mut ready = connect(&target, &login).await.map_err(|e| e.to_string())?;
+        let mut ready = connect(&target, &login, &self.core.shared.timers).await.map_err(|e| e.to_string())?;
         let mut wire = Vec::new();
         let start = begin_packet(&mut wire, 0);
         put_query(&mut wire, format!("KILL QUERY {thread}").as_bytes(), ready.capabilities);

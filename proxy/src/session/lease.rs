@@ -15,13 +15,12 @@ use pointsman_protocol::reply::Status;
 use pointsman_shard_map::{GtidSet, ServerId};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How new a replica must be for this session's reads.
 #[derive(Debug, Default)]
 pub struct Freshness {
     /// The last write's GTID.
-    pub token: Option<GtidSet>,
+    pub token: Option<Box<GtidSet>>,
     /// Without GTIDs: reads stay on the writer until then.
     pub writer_until_ms: u64,
 }
@@ -143,8 +142,8 @@ impl Session {
             return (Some(writer), 0);
         }
         let wait = self.core.config().monitor.no_writer_wait;
-        let writer = Box::pin(shard.wait_for_writer(Instant::now() + wait)).await;
-        (writer, wait.as_millis() as u64)
+        let news = Box::pin(self.core.shared.timers.timeout(wait, shard.wait_for_writer())).await;
+        (news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64)
     }
 
     pub(super) async fn writer(&mut self) -> Result<Lease, NoLease> {
@@ -161,7 +160,7 @@ impl Session {
             return self.writer().await;
         }
         let shard = self.shard();
-        let token = self.freshness.token.as_ref();
+        let token = self.freshness.token.as_deref();
         let request = ReadRequest { token, random: self.core.random(), ..ReadRequest::default() };
         match self.lease_at(choose_reader(&shard, &request)).await {
             Some(Ok(lease)) => Ok(lease),
@@ -176,11 +175,12 @@ impl Session {
         let shard = self.shard();
         let max_lag = plan.max_lag_ms.map(|ms| Duration::from_millis(u64::from(ms)));
         let request =
-            ReadRequest { token: self.freshness.token.as_ref(), max_lag, exclude, random: self.core.random() };
+            ReadRequest { token: self.freshness.token.as_deref(), max_lag, exclude, random: self.core.random() };
         let target = match choose_reader(&shard, &request) {
             ReadTarget::NoneQualifies => {
                 let wait = self.core.config().pool.wait_timeout;
-                Box::pin(wait_for_reader(&shard, &request, Instant::now() + wait)).await
+                let reader = Box::pin(self.core.shared.timers.timeout(wait, wait_for_reader(&shard, &request))).await;
+                reader.unwrap_or(ReadTarget::NoneQualifies)
             }
             target => target,
         };
@@ -231,7 +231,7 @@ impl Session {
         });
         match (parsed, &mut self.freshness.token) {
             (Some(new), Some(token)) => token.absorb(&new),
-            (Some(new), none) => *none = Some(new),
+            (Some(new), none) => *none = Some(Box::new(new)),
             // The server tracks no GTIDs. Nothing was written, or nobody can tell: the time rule holds.
             (None, _) if gtids.is_none() && server.info().is_some_and(|i| i.gtid_mode) => {}
             (None, _) => {

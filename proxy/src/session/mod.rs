@@ -5,11 +5,14 @@
 
 pub mod client;
 mod commands;
+pub mod definitions;
 mod diagnostics;
 mod execute;
+mod execution;
 mod infile;
 mod kill;
 mod lease;
+mod long_data;
 mod names;
 pub mod pins;
 mod query;
@@ -19,10 +22,11 @@ mod settle;
 pub mod state;
 mod stmt;
 pub mod sync;
+mod text_statements;
 pub mod tracking;
 pub mod vars;
 
-use crate::backend::conn::{BackendConn, StatementKey};
+use crate::backend::conn::BackendConn;
 use crate::backend::open::Identity;
 use crate::core::Core;
 use crate::error::ClientError;
@@ -73,8 +77,7 @@ pub struct Session {
     results: ResultState,
     freshness: lease::Freshness,
     statements: Option<Box<StatementTable>>,
-    /// Key of the statement that is being prepared, for the connection that does it.
-    preparing: Option<StatementKey>,
+    preparing: Option<stmt::Preparing>,
     /// COM_CHANGE_USERs that were refused.
     failed_changes: u8,
 }
@@ -164,7 +167,10 @@ impl Session {
         let step = match body.first().map(|b| Command::from_byte(*b)) {
             Some(Command::Query) => self.query(wire, body, sequence).await,
             Some(Command::StmtExecute) => self.stmt_execute(body, sequence).await,
-            Some(Command::Quit) => Ok(Next::Close),
+            Some(Command::Quit) => {
+                self.client.has_quit = true;
+                Ok(Next::Close)
+            }
             Some(command) => Box::pin(self.other_command(command, wire, body, sequence)).await,
             None => self.fail(sequence, &ClientError::malformed()).await,
         };

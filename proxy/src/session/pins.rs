@@ -1,7 +1,8 @@
 //! Why a session must keep its backend connection beyond the transaction, and when the reason is gone.
 
-use pointsman_planner::Effect;
-use std::collections::BTreeSet;
+use pointsman_planner::{Analysis, Effect};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The reasons, each with what would end it.
 #[derive(Debug, Default)]
@@ -13,11 +14,11 @@ struct Reasons {
     temporary_tables: BTreeSet<String>,
     /// User variables that only the server can compute, until each is set to a literal.
     user_vars: BTreeSet<String>,
-    /// Text-protocol prepared statements, until deallocated.
-    prepared: BTreeSet<String>,
+    /// Text-protocol prepared statements, until deallocated, and what they are where that is known.
+    prepared: BTreeMap<String, Option<Rc<Analysis>>>,
     handlers: BTreeSet<String>,
-    /// GET_LOCKs with a literal name; those with a computed one only a release of all ends.
-    locks: BTreeSet<String>,
+    /// How often each GET_LOCK with a literal name was taken; those with a computed one only a release of all ends.
+    locks: BTreeMap<String, u32>,
     unnamed_locks: bool,
     table_locks: bool,
     global_lock: bool,
@@ -87,6 +88,19 @@ impl Pins {
         self.reasons().savepoint = true;
     }
 
+    /// What the text of a PREPARE is.
+    pub fn text_is(&mut self, name: &str, analysis: Rc<Analysis>) {
+        if let Some(known) = self.reasons().prepared.get_mut(name) {
+            *known = Some(analysis);
+        }
+    }
+
+    /// What an EXECUTE of that name runs, if that is known.
+    #[must_use]
+    pub fn text_of(&self, name: &str) -> Option<&Rc<Analysis>> {
+        self.0.as_ref()?.prepared.get(name)?.as_ref()
+    }
+
     pub fn cursor_opened(&mut self, statement: u32) {
         self.reasons().cursors.insert(statement);
     }
@@ -126,13 +140,17 @@ impl Pins {
             Effect::DropTable { name, .. } => {
                 r.temporary_tables.remove(name);
             }
+            Effect::RenameTable { from, to } if r.temporary_tables.remove(from) => {
+                r.temporary_tables.insert(to.clone());
+            }
             Effect::UnlockTables => {
                 r.table_locks = false;
                 r.global_lock = false;
             }
-            Effect::ReleaseLock { name: Some(name) } => {
-                r.locks.remove(name);
-            }
+            Effect::ReleaseLock { name: Some(name) } => match r.locks.get_mut(name) {
+                Some(times) if *times > 1 => *times -= 1,
+                _ => drop(r.locks.remove(name)),
+            },
             Effect::ReleaseAllLocks => {
                 r.locks.clear();
                 r.unnamed_locks = false;
@@ -163,11 +181,11 @@ impl Pins {
             Effect::LockTables => self.reasons().table_locks = true,
             Effect::GlobalLock => self.reasons().global_lock = true,
             Effect::GetLock { name: Some(name) } => {
-                self.reasons().locks.insert(name.clone());
+                *self.reasons().locks.entry(name.clone()).or_default() += 1;
             }
             Effect::GetLock { name: None } => self.reasons().unnamed_locks = true,
-            Effect::PrepareText { name } => {
-                self.reasons().prepared.insert(name.clone());
+            Effect::PrepareText { name, .. } => {
+                self.reasons().prepared.insert(name.clone(), None);
             }
             Effect::HandlerOpen { name } => {
                 self.reasons().handlers.insert(name.clone());
@@ -199,6 +217,7 @@ impl Pins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pointsman_planner::PreparedText;
 
     #[test]
     fn a_pin_ends_with_its_cause() {
@@ -209,7 +228,7 @@ mod tests {
             (Effect::LockTables, Effect::UnlockTables),
             (Effect::GetLock { name: Some(t()) }, Effect::ReleaseLock { name: Some(t()) }),
             (Effect::GetLock { name: None }, Effect::ReleaseAllLocks),
-            (Effect::PrepareText { name: t() }, Effect::DeallocateText { name: t() }),
+            (Effect::PrepareText { name: t(), text: PreparedText::Unclear }, Effect::DeallocateText { name: t() }),
             (Effect::HandlerOpen { name: t() }, Effect::HandlerClose { name: t() }),
             (Effect::XaBegin, Effect::XaEnd),
         ];
@@ -228,6 +247,28 @@ mod tests {
         pins.apply(&Effect::GetLock { name: Some("a".into()) });
         pins.apply(&Effect::ReleaseLock { name: Some("b".into()) });
         assert!(pins.is_pinned());
+    }
+
+    #[test]
+    fn a_lock_taken_twice_is_released_twice() {
+        let mut pins = Pins::default();
+        let (get, release) =
+            (Effect::GetLock { name: Some("a".into()) }, Effect::ReleaseLock { name: Some("a".into()) });
+        [&get, &get, &release].into_iter().for_each(|effect| pins.apply(effect));
+        assert!(pins.is_pinned());
+        pins.apply(&release);
+        assert!(!pins.is_pinned());
+    }
+
+    #[test]
+    fn a_renamed_temporary_table_pins_under_its_new_name() {
+        let mut pins = Pins::default();
+        pins.apply(&Effect::CreateTemporaryTable { name: "a".into() });
+        pins.apply(&Effect::RenameTable { from: "a".into(), to: "b".into() });
+        pins.apply(&Effect::DropTable { name: "a".into(), temporary: false });
+        assert!(pins.is_pinned());
+        pins.apply(&Effect::DropTable { name: "b".into(), temporary: true });
+        assert!(!pins.is_pinned());
     }
 
     #[test]

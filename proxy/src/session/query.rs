@@ -9,6 +9,7 @@ use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
 use pointsman_planner::{
     Analysis, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan,
+    spell_out_session,
 };
 use pointsman_protocol::command::{QueryText, parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
@@ -20,7 +21,7 @@ impl Session {
         let Ok(parsed) = parse_query(body, self.client.capabilities) else {
             return self.fail(sequence, &ClientError::malformed()).await;
         };
-        let analysis = self.core.analyze(parsed.text, &self.state.reading);
+        let analysis = self.executed(self.core.analyze(parsed.text, &self.state.reading));
         let reads = analysis.reads();
         if may_answer_here(&analysis) {
             if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {
@@ -31,7 +32,7 @@ impl Session {
         let plan = self.plan(&analysis, &hint);
         // What DDL stores is not this session's to fill in (a view, a routine, a column's type).
         let stored = analysis.statements.iter().any(|s| s.kind == StatementKind::Ddl);
-        let rewritten = if stored { None } else { self.rewrite(parsed.text, reads) };
+        let rewritten = if stored { None } else { self.rewrite(parsed.text, &analysis, reads) };
         let sent = rewritten.as_ref().map(|text| self.frame_query(text));
         let request = Request {
             wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
@@ -46,7 +47,7 @@ impl Session {
             execute: None,
         };
         let (next, outcome) = self.execute(&request).await?;
-        if outcome.is_some() && ends_session(&analysis) {
+        if outcome.is_some_and(|o| o.error.is_none()) && self.ends_session(&analysis) {
             return Ok(Next::Close);
         }
         Ok(next)
@@ -72,18 +73,7 @@ impl Session {
     async fn answer_here(&mut self, analysis: &Analysis, text: &[u8], sequence: u8) -> Option<Step> {
         let [statement] = &analysis.statements[..] else { return None };
         match statement.kind {
-            StatementKind::Kill => {
-                // KILL QUERY ID and KILL USER speak of the server's own numbers and names.
-                let servers_own =
-                    |e: &Effect| matches!(e, Effect::Kill { scope: KillScope::QueryId | KillScope::User, .. });
-                if statement.effects.iter().any(servers_own) {
-                    return None;
-                }
-                Some(match kill_target(&statement.effects) {
-                    Some((id, what)) => self.kill(id, what, sequence).await,
-                    None => self.kill_computed(text, sequence).await,
-                })
-            }
+            StatementKind::Kill => self.kill_statement(analysis, text, sequence).await,
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(analysis, text, RowFormat::Text, sequence).await
             }
@@ -91,14 +81,44 @@ impl Session {
         }
     }
 
+    /// KILL, in either protocol.
+    pub(super) async fn kill_statement(&mut self, analysis: &Analysis, text: &[u8], sequence: u8) -> Option<Step> {
+        // KILL QUERY ID and KILL USER speak of the server's own numbers and names.
+        let servers_own = |e: &Effect| matches!(e, Effect::Kill { scope: KillScope::QueryId | KillScope::User, .. });
+        let kills = |e: &Effect| matches!(e, Effect::Kill { .. });
+        if analysis.effects().any(servers_own) || !analysis.effects().any(kills) {
+            return None;
+        }
+        Some(match kill_target(analysis) {
+            Some((id, what)) => self.kill(id, what, sequence).await,
+            None => self.kill_computed(text, sequence).await,
+        })
+    }
+
+    /// The statement as the server is to get it, where that is not what the client wrote.
+    pub(super) fn rewrite(&self, text: &[u8], analysis: &Analysis, reads: Reads) -> Option<Vec<u8>> {
+        let implied = analysis.effects().any(|e| matches!(e, Effect::ImpliedScope));
+        let spelled = if implied { spell_out_session(text, &self.state.reading) } else { None };
+        self.fill_in(spelled.as_deref().unwrap_or(text), reads).or(spelled)
+    }
+
+    /// COMMIT RELEASE and ROLLBACK RELEASE end the session; so do the plain ones where `completion_type` says so.
+    fn ends_session(&self, analysis: &Analysis) -> bool {
+        let by_default = self.state.wanted.vars.get("completion_type").is_some_and(|v| v == b"RELEASE");
+        analysis.effects().any(|e| match e {
+            Effect::EndTransaction { release } => release.unwrap_or(by_default),
+            _ => false,
+        })
+    }
+
     /// The statement with calls that only the session can answer replaced by their values.
-    pub(super) fn rewrite(&self, text: &[u8], reads: Reads) -> Option<Vec<u8>> {
-        // Beside the server's own thread numbers only the server's own answer fits.
-        let compared = reads.contains(Reads::PROCESSLIST) || names_threads(text);
+    fn fill_in(&self, text: &[u8], reads: Reads) -> Option<Vec<u8>> {
         let asked = Reads::CONNECTION_ID | Reads::FOUND_ROWS | Reads::ROW_COUNT | Reads::DIAGNOSTICS;
         if !reads.intersects(asked) {
             return None;
         }
+        // Beside the server's own thread numbers only the server's own answer fits.
+        let compared = reads.contains(Reads::PROCESSLIST) || names_threads(text);
         let mut calls = Vec::new();
         if reads.contains(Reads::CONNECTION_ID) && !compared {
             calls.push((FunctionName::ConnectionId, Value::Unsigned(u64::from(self.client.cell.handle.id))));
@@ -118,7 +138,7 @@ impl Session {
     }
 
     /// A COM_QUERY of the session's own making, and the packet number of its reply.
-    fn frame_query(&self, text: &[u8]) -> (Vec<u8>, u8) {
+    pub(super) fn frame_query(&self, text: &[u8]) -> (Vec<u8>, u8) {
         let mut payload = Vec::with_capacity(text.len() + 3);
         put_query(&mut payload, text, self.client.capabilities);
         let mut wire = Vec::with_capacity(payload.len() + 8);
@@ -133,26 +153,24 @@ fn may_answer_here(analysis: &Analysis) -> bool {
     matches!(&analysis.statements[..], [s] if matches!(s.kind, Kill | ShowWarnings | ShowErrors))
 }
 
-/// COMMIT RELEASE and ROLLBACK RELEASE end the session.
-fn ends_session(analysis: &Analysis) -> bool {
-    analysis.effects().any(|e| matches!(e, Effect::EndTransaction { release: true }))
-}
-
 /// The leading comment's hint, and query attributes of the same names over it.
 fn hint_of(parsed: &QueryText<'_>) -> Hint {
     let mut hint = leading_hint(parsed.text);
     for (name, value) in parsed.attributes.strings() {
-        // The names have a prefix of their own: other attributes are the server's or nobody's.
-        let name = name.strip_prefix(b"pointsman.").and_then(|n| std::str::from_utf8(n).ok());
-        if let (Some(name), Ok(value)) = (name, std::str::from_utf8(value)) {
+        // With the prefix it is meant for us; without it, it may be an attribute of the application's.
+        let own = name.strip_prefix(b"pointsman.");
+        let name = std::str::from_utf8(own.unwrap_or(name));
+        if let (Ok(name), Ok(value)) = (name, std::str::from_utf8(value))
+            && (own.is_some() || Hint::names(name))
+        {
             hint.set(name, value);
         }
     }
     hint
 }
 
-fn kill_target(effects: &[Effect]) -> Option<(u64, KillWhat)> {
-    effects.iter().find_map(|e| match e {
+fn kill_target(analysis: &Analysis) -> Option<(u64, KillWhat)> {
+    analysis.effects().find_map(|e| match e {
         Effect::Kill { id: Some(id), scope: KillScope::Query } => Some((*id, KillWhat::Query)),
         Effect::Kill { id: Some(id), scope: KillScope::Connection } => Some((*id, KillWhat::Connection)),
         _ => None,

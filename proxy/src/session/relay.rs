@@ -4,6 +4,7 @@
 //! taken out, the EOF after the definitions is put in, and the OK that ends the rows becomes an EOF.
 
 use super::client::ClientSide;
+use super::definitions::LONGEST;
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use crate::core::buffers::Buf;
@@ -12,6 +13,7 @@ use pointsman_protocol::frame::{HEADER_LEN, begin_packet, end_packet};
 use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::stmt::{PrepareOk, set_statement_id};
+use pointsman_protocol::wire::Cursor;
 use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
@@ -48,6 +50,10 @@ pub struct Outcome {
     pub state_changed: bool,
     pub gtids: Option<Vec<u8>>,
     pub prepared: Option<PrepareOk>,
+    /// Columns of the first result set.
+    pub columns: Option<u16>,
+    /// The reply as it went to the client, where that was asked for and it is not too long.
+    pub copy: Option<Vec<u8>>,
     pub infile: bool,
     /// Results in the reply (CALL, stacked statements).
     pub results: u32,
@@ -80,8 +86,14 @@ pub struct RelayMode {
     pub cursor: bool,
     /// The id under which the client will know the statement of a COM_STMT_PREPARE.
     pub statement_id: Option<u32>,
+    /// Columns that the client believes a prepared statement's result to have.
+    pub columns: Option<u16>,
+    /// The reply is to be copied into its outcome.
+    pub copies: bool,
     /// Status for an EOF that the server did not send.
     pub status: Status,
+    /// The warning count to be told in an OK, where that of the server is another session's.
+    pub warnings: Option<u16>,
     /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
     pub intercept_read_only: bool,
     /// A read that may be taken to another server while the client has seen nothing of it.
@@ -108,7 +120,8 @@ impl<'a> Relay<'a> {
     pub fn new(client: &'a mut ClientSide, conn: &'a mut BackendConn, core: &'a Core, mode: RelayMode) -> Self {
         let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
         let out = core.buffers.take_vec();
-        let outcome = Outcome { status: mode.status, ..Outcome::default() };
+        let copy = mode.copies.then(Vec::new);
+        let outcome = Outcome { status: mode.status, copy, ..Outcome::default() };
         Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
     }
 
@@ -206,6 +219,7 @@ impl<'a> Relay<'a> {
             // A held EOF stays behind: it is the last thing in `out`.
             let held = self.held_eof.map_or(self.out.len(), |(at, _)| at);
             let direct = &buf.filled()[self.direct.clone()];
+            self.outcome.note_sent(&self.out[..held], direct);
             let sent = if direct.is_empty() {
                 self.client.stream.write_all(&self.out[..held]).await
             } else if self.out.is_empty() {
@@ -243,7 +257,7 @@ impl<'a> Relay<'a> {
             }
             if self.core.clock.now_ms() >= cell.deadline() {
                 cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
-                if self.client.stream.poll_peer_closed(cx) {
+                if self.client.stream.has_peer_closed() {
                     return Poll::Ready(FillEnd::ClientGone);
                 }
                 looks_down = if may_abandon && !self.conn.server.is_up() { looks_down + 1 } else { 0 };
@@ -317,6 +331,9 @@ impl<'a> Relay<'a> {
             Control::DefinitionsEof => self.definitions_eof(buf, at, len),
             Control::ColumnCount | Control::LocalInfile | Control::Text => {
                 let payload = buf.filled()[at + HEADER_LEN..at + len].to_vec_small();
+                if control == Control::ColumnCount && self.outcome.results == 0 {
+                    self.outcome.columns = column_count(&payload);
+                }
                 self.reader.accept(control, &payload, self.outcome.status)?;
                 self.pass_packet(buf, at, len);
                 Ok(())
@@ -339,16 +356,18 @@ impl<'a> Relay<'a> {
         self.outcome.last_insert_id = ok.last_insert_id;
         self.outcome.note_end(&ok);
         self.reader.accept(Control::Ok, payload, status)?;
-        if !changed && !status.contains(Status::SESSION_STATE_CHANGED) {
+        if !changed && !status.contains(Status::SESSION_STATE_CHANGED) && self.mode.warnings.is_none() {
             self.pass_packet(buf, at, len);
             return Ok(());
         }
         self.direct_to_out(buf);
         self.settle_held_eof();
         let ok = OkPacket::parse(&buf.filled()[at + HEADER_LEN..at + len], self.conn.capabilities)?;
-        let changes = self.client.tracking.filter(&ok);
+        let (changes, status) = self.client.tracking.filter(&ok);
         let sequence = self.reader.replace_packet();
-        self.client.put_ok(&mut self.out, sequence, &OkPacket { changes: changes.as_bytes(), ..ok });
+        let warnings = self.mode.warnings.unwrap_or(ok.warnings);
+        let ok = OkPacket { status, warnings, changes: changes.as_bytes(), ..ok };
+        self.client.put_ok(&mut self.out, sequence, &ok);
         Ok(())
     }
 
@@ -363,15 +382,17 @@ impl<'a> Relay<'a> {
         self.outcome.results += 1;
         self.outcome.rows = Some(self.reader.rows());
         self.outcome.note_end(&ok);
+        let changed = self.outcome.results == 1 && self.tells_other_columns();
+        let ok = if changed { OkPacket { status: ok.status | Status::METADATA_CHANGED, ..ok } } else { ok };
         let same_form = self.client_deprecates_eof() == (payload.len() != EOF_LEN);
-        if same_form && ok.changes.is_empty() && !ok.status.contains(Status::SESSION_STATE_CHANGED) {
+        if same_form && !changed && ok.changes.is_empty() && !ok.status.contains(Status::SESSION_STATE_CHANGED) {
             self.reader.accept(Control::End, payload, ok.status)?;
             self.pass_packet(buf, at, len);
             return Ok(());
         }
         self.set_open_status(ok.status);
-        let changes = self.client.tracking.filter(&ok);
-        let ok = OkPacket { changes: changes.as_bytes(), ..ok };
+        let (changes, status) = self.client.tracking.filter(&ok);
+        let ok = OkPacket { status, changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;
         let cursor_only = ok.status.contains(Status::CURSOR_EXISTS) && self.reader.rows() == 0;
         match self.held_eof.take() {
@@ -390,6 +411,12 @@ impl<'a> Relay<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The result has another number of columns than the client was told when it prepared the statement. A server that
+    /// prepares its own statement again says so with a flag.
+    fn tells_other_columns(&self) -> bool {
+        self.mode.columns.is_some_and(|told| self.outcome.columns != Some(told))
     }
 
     fn err(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
@@ -415,7 +442,9 @@ impl<'a> Relay<'a> {
 
     fn prepare_ok(&mut self, buf: &mut Buf, at: usize, len: usize) -> Result<(), BackendError> {
         let payload = &mut buf.filled_mut()[at + HEADER_LEN..at + len];
-        self.outcome.prepared = Some(PrepareOk::parse(payload)?);
+        let ok = PrepareOk::parse(payload)?;
+        self.outcome.prepared = Some(ok);
+        self.outcome.warnings = ok.warnings;
         if let Some(id) = self.mode.statement_id {
             set_statement_id(payload, id);
         }
@@ -447,6 +476,15 @@ enum FillEnd {
 }
 
 impl Outcome {
+    fn note_sent(&mut self, first: &[u8], second: &[u8]) {
+        let Some(copy) = &mut self.copy else { return };
+        copy.extend_from_slice(first);
+        copy.extend_from_slice(second);
+        if copy.len() > LONGEST {
+            self.copy = None;
+        }
+    }
+
     fn note_end(&mut self, ok: &OkPacket<'_>) {
         self.status = ok.status;
         self.warnings = ok.warnings;
@@ -462,7 +500,7 @@ impl Outcome {
                 Change::Schema(name) => self.schema = Some(name.to_vec()),
                 Change::StateChanged => self.state_changed = true,
                 Change::Gtids(set) => self.gtids = Some(set.to_vec()),
-                Change::Other => {}
+                Change::Transaction { .. } | Change::Other => {}
             }
         }
     }
@@ -503,6 +541,10 @@ pub fn rewrite_captured(client: &ClientSide, wire: &[u8], sequence: u8, status: 
         }
     }
     out
+}
+
+fn column_count(payload: &[u8]) -> Option<u16> {
+    Cursor::new(payload).lenenc("column count").ok().and_then(|n| u16::try_from(n).ok())
 }
 
 /// A column count or file name, copied out of the buffer so that the buffer can be changed.

@@ -3,7 +3,7 @@
 //! session it is read and kept here.
 
 use super::relay::Outcome;
-use pointsman_planner::{Effect, Reads, Statement, StatementKind};
+use pointsman_planner::{Effect, Reads, ServerKind, Statement, StatementKind};
 
 /// A value that either the proxy knows or only the held connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,18 @@ pub enum Diagnostics {
     OnConnection,
     /// The packets of SHOW WARNINGS and of SHOW ERRORS as the server sent them, and their counts.
     Captured(Box<CapturedDiagnostics>),
+}
+
+impl Diagnostics {
+    /// How many there are, where the proxy knows.
+    #[must_use]
+    pub fn count(&self) -> Option<u16> {
+        match self {
+            Self::Empty => Some(0),
+            Self::OnConnection => None,
+            Self::Captured(captured) => Some(u16::try_from(captured.warning_count).unwrap_or(u16::MAX)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +70,37 @@ impl Default for ResultState {
     }
 }
 
+/// What becomes of the list of warnings in a statement that succeeds without any of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeavesDiagnostics {
+    /// It is empty: on MySQL after every statement, on MariaDB after one that uses tables.
+    Cleared,
+    /// It stays as it was: on MariaDB after what uses no table (SELECT 1, SET).
+    Kept,
+    /// It stays whatever the reply says: SHOW WARNINGS, and commands, whose replies count it again on MySQL.
+    Untouched,
+    /// It may have grown without a word: MySQL's GET DIAGNOSTICS puts its own failure there and says OK.
+    Grown,
+    /// MariaDB, and whether a table is used is not known (CALL).
+    #[default]
+    Unknown,
+}
+
+impl LeavesDiagnostics {
+    fn of(statement: &Statement, server: ServerKind) -> Self {
+        use StatementKind::{Begin, Commit, Delete, Insert, LoadData, Replace, Rollback, Select, Set, Update, Use};
+        match statement.kind {
+            StatementKind::ShowWarnings | StatementKind::ShowErrors => Self::Untouched,
+            StatementKind::GetDiagnostics => Self::Grown,
+            _ if server == ServerKind::MySql => Self::Cleared,
+            Insert | Replace | Update | Delete | LoadData => Self::Cleared,
+            Select if statement.reads.contains(Reads::TABLES) => Self::Cleared,
+            Select | Begin | Commit | Rollback | Set | Use => Self::Kept,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// Which results a statement leaves on its connection, told before it runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Leaves {
@@ -65,28 +108,18 @@ pub struct Leaves {
     pub insert_id: bool,
     /// A routine or an unknown statement: anything.
     pub unknown: bool,
-    /// SHOW WARNINGS and its kin leave the diagnostics as they were.
-    pub keeps_diagnostics: bool,
-    /// Without warnings of its own there are none. Not so for what uses no table (SET, SELECT 1): those keep old ones.
-    pub clears_diagnostics: bool,
+    pub diagnostics: LeavesDiagnostics,
     /// Something else than SELECTs: which of them change FOUND_ROWS(), and how, differs between servers.
     pub odd_results: bool,
 }
 
 impl Leaves {
     #[must_use]
-    pub fn of(statements: &[Statement]) -> Self {
+    pub fn of(statements: &[Statement], server: ServerKind) -> Self {
         let mut leaves = Self::default();
         for statement in statements {
-            leaves.keeps_diagnostics = matches!(
-                statement.kind,
-                StatementKind::ShowWarnings | StatementKind::ShowErrors | StatementKind::GetDiagnostics
-            );
+            leaves.diagnostics = LeavesDiagnostics::of(statement, server);
             leaves.odd_results |= statement.kind != StatementKind::Select;
-            leaves.clears_diagnostics = matches!(
-                statement.kind,
-                StatementKind::Insert | StatementKind::Replace | StatementKind::Update | StatementKind::Delete
-            );
             for effect in &statement.effects {
                 match effect {
                     Effect::CalcFoundRows => leaves.calc_found_rows = true,
@@ -98,14 +131,18 @@ impl Leaves {
         }
         leaves
     }
+
+    /// A command that is no statement. What has rows (COM_FIELD_LIST, which MySQL calls deprecated) may warn.
+    #[must_use]
+    pub fn of_command(rows: bool) -> Self {
+        let diagnostics = if rows { LeavesDiagnostics::Grown } else { LeavesDiagnostics::Untouched };
+        Self { diagnostics, ..Self::default() }
+    }
 }
 
 impl ResultState {
     /// Takes in the reply of a statement that ran on the held connection, or was only prepared there.
     pub fn note(&mut self, outcome: &Outcome, leaves: Leaves, ran: bool) {
-        if leaves.keeps_diagnostics && outcome.error.is_none() {
-            return;
-        }
         if outcome.error.is_some() {
             self.row_count = -1;
             self.diagnostics = Diagnostics::OnConnection;
@@ -117,7 +154,7 @@ impl ResultState {
             }
             return;
         }
-        self.diagnostics = if outcome.warnings > 0 { Diagnostics::OnConnection } else { Diagnostics::Empty };
+        self.note_diagnostics(outcome.warnings, leaves.diagnostics);
         if !ran {
             return;
         }
@@ -136,6 +173,19 @@ impl ResultState {
         if outcome.last_insert_id != 0 || leaves.unknown || (leaves.insert_id && outcome.rows.is_some()) {
             self.last_insert_id = Kept::OnConnection;
         }
+    }
+
+    fn note_diagnostics(&mut self, warnings: u16, leaves: LeavesDiagnostics) {
+        let on_connection = self.diagnostics == Diagnostics::OnConnection;
+        self.diagnostics = match leaves {
+            LeavesDiagnostics::Untouched => return,
+            LeavesDiagnostics::Grown if matches!(self.diagnostics, Diagnostics::Captured(_)) => return,
+            LeavesDiagnostics::Grown => Diagnostics::OnConnection,
+            _ if warnings > 0 => Diagnostics::OnConnection,
+            LeavesDiagnostics::Kept => return,
+            LeavesDiagnostics::Unknown if on_connection => return,
+            LeavesDiagnostics::Cleared | LeavesDiagnostics::Unknown => Diagnostics::Empty,
+        };
     }
 
     /// Before [`Self::note`]: `reported` is the OK packet's insert id, `connection` what LAST_INSERT_ID() gave there.

@@ -34,16 +34,20 @@ impl Session {
         }
     }
 
-    fn let_go(&mut self, conn: Box<BackendConn>) {
-        self.client.cell.handle.lease_ended();
+    /// To the pool; closed where a KILL for this session may still arrive at it.
+    pub(super) fn let_go(&mut self, conn: Box<BackendConn>) {
+        let handle = &self.client.cell.handle;
+        handle.lease_ended();
         self.hold_until = u64::MAX;
-        self.core.release(conn);
+        if !handle.is_aimed_at() {
+            self.core.release(conn);
+        }
     }
 
     /// Reads what the session may still ask and gives the connection back. `reads`: what the statement at hand
     /// asks for; diagnostics that nobody asks for any more are not fetched.
     pub(super) async fn settle(&mut self, mut conn: Box<BackendConn>, reads: Reads) {
-        let captured = tokio::time::timeout(CLEAN_UP_LIMIT, self.capture(&mut conn, reads)).await;
+        let captured = self.core.shared.clone().timers.timeout(CLEAN_UP_LIMIT, self.capture(&mut conn, reads)).await;
         if !matches!(captured, Ok(Ok(()))) {
             tracing::warn!(server = %conn.server.addr, "lost a connection while reading its last results");
             conn.readiness = Readiness::Broken;
@@ -61,7 +65,9 @@ impl Session {
     async fn capture(&mut self, conn: &mut BackendConn, reads: Reads) -> Result<(), BackendError> {
         let pool = &self.core.buffers;
         if self.results.diagnostics == Diagnostics::OnConnection {
-            if reads.intersects(Reads::DIAGNOSTICS | Reads::ANYTHING) {
+            // A statement at hand that uses tables will have cleared them.
+            let outlast = self.state.reading.server == ServerKind::MariaDb && !reads.contains(Reads::TABLES);
+            if outlast || reads.intersects(Reads::DIAGNOSTICS | Reads::ANYTHING) {
                 let warnings = conn.query(b"SHOW WARNINGS", pool).await?;
                 let errors = conn.query(b"SHOW ERRORS", pool).await?;
                 self.results.diagnostics = Diagnostics::Captured(Box::new(CapturedDiagnostics {
@@ -150,13 +156,16 @@ impl Session {
         if let Some(conn) = self.lease.take() {
             self.clean_up(conn).await;
         }
-        self.client.stream.shutdown().await;
+        // Who has said goodbye waits for no answer: closing is enough.
+        if !(self.client.has_quit && self.client.stream.is_plain()) {
+            self.client.stream.shutdown().await;
+        }
     }
 
     /// Gives back a connection that may carry a transaction or state of this session.
     pub(super) async fn clean_up(&mut self, mut conn: Box<BackendConn>) {
         if conn.readiness == Readiness::Ready && self.is_bound() {
-            let reset = tokio::time::timeout(CLEAN_UP_LIMIT, self.reset(&mut conn)).await;
+            let reset = self.core.shared.clone().timers.timeout(CLEAN_UP_LIMIT, self.reset(&mut conn)).await;
             if !self.pins.reset_clears() || !matches!(reset, Ok(Ok(()))) {
                 conn.readiness = Readiness::Broken;
             }
@@ -171,9 +180,8 @@ impl Session {
         let mut wire = Vec::new();
         BackendConn::put_command(&mut wire, COM_RESET_CONNECTION, &[]);
         let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await?;
-        let trackers = self.core.tracker_statement(conn).await?;
-        let set = conn.query(&trackers, &self.core.buffers).await?;
-        if reply.error.is_some() || set.error.is_some() {
+        let refused = self.core.track(conn).await?;
+        if reply.error.is_some() || refused.is_some() {
             conn.readiness = Readiness::Broken;
             return Ok(());
         }

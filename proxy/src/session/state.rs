@@ -7,6 +7,7 @@ use super::vars::Vars;
 use crate::backend::open::schema_name;
 use crate::core::Core;
 use pointsman_planner::reading::{ClientCharset, Reading, ServerKind};
+use pointsman_planner::{Analysis, Effect};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::charset::Collation;
 use std::rc::Rc;
@@ -32,7 +33,6 @@ const NOT_CARRIED: &[&str] = &[
     "session_track_schema",
     "session_track_state_change",
     "session_track_system_variables",
-    "session_track_transaction_info",
     "statement_id",
     "warning_count",
 ];
@@ -72,15 +72,17 @@ impl SessionState {
         self.wanted.schema = schema;
     }
 
-    /// Takes in what the server's trackers said. `one_shot`: the statement set something for the next one only.
-    pub fn note_changes(&mut self, core: &Core, outcome: &Outcome, one_shot: bool) {
+    /// Takes in what the server's trackers said, but for what holds for the next statement only.
+    pub fn note_changes(&mut self, core: &Core, outcome: &Outcome, analysis: &Analysis) {
         if let Some(schema) = &outcome.schema {
             self.wanted.schema = schema_name(schema);
         }
-        if outcome.variables.is_empty() || one_shot {
+        if outcome.variables.is_empty() {
             return;
         }
-        self.set_vars(core, absorb(&self.wanted.vars, &outcome.variables));
+        let passing = |n: &str| analysis.effects().any(|e| matches!(e, Effect::OneShotVar { name } if name == n));
+        let lasting: Vec<_> = outcome.variables.iter().filter(|(name, _)| !passing(name)).cloned().collect();
+        self.set_vars(core, absorb(&self.wanted.vars, &lasting));
     }
 
     /// The status of a reply tells of autocommit even where MariaDB's trackers are silent (`SET @@autocommit=OFF`).

@@ -3,22 +3,27 @@
 //! The client's statement ids are the session's own. A connection that has not seen a statement is made to
 //! prepare it first; it keeps it for the next session that uses the same text in the same state.
 
+use super::definitions::{Asker, Definition, DefinitionKey, Origin, is_definable};
 use super::diagnostics::RowFormat;
-use super::execute::{Failure, Request, read_prefix};
-use super::results::Diagnostics;
-use super::sync::{Needs, Wanted};
+use super::execute::Request;
+use super::execution::{Execution, frame_prepare};
+use super::long_data::LongDataStore;
+use super::relay::Outcome;
+use super::results::{Diagnostics, Leaves};
+use super::sync::Wanted;
 use super::{Next, Session, Step};
-use crate::backend::conn::{BackendConn, Prepared, StatementKey};
-use crate::core::buffers::Buf;
+use crate::backend::conn::{Prepared, StatementKey};
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, Hint, Reads, Role, RoutePlan, RouteReason, ServerKind, leading_hint};
-use pointsman_protocol::command::COM_STMT_PREPARE;
-use pointsman_protocol::frame::{HEADER_LEN, put_packet};
+use crate::servers::Server;
+use pointsman_planner::{Analysis, Effect, Hint, Reads, Role, RoutePlan, RouteReason, ServerKind, leading_hint};
+use pointsman_protocol::Capabilities;
+use pointsman_protocol::frame::HEADER_LEN;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::stmt::{Execute, LongData, PrepareOk, set_statement_id, statement_id};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A statement that the client has prepared.
 struct ClientStatement {
@@ -28,12 +33,20 @@ struct ClientStatement {
     /// The state it was prepared in; it is prepared again in the same.
     prepared_in: Wanted,
     parameters: u16,
+    /// Columns that the client was told last.
+    columns: u16,
     types: Option<Rc<[u8]>>,
-    /// COM_STMT_SEND_LONG_DATA payloads in order, for the next execution.
-    long_data: Vec<Vec<u8>>,
-    long_data_len: usize,
-    /// More long data came than may be kept: the next execution fails.
-    too_long: bool,
+    /// For the next execution.
+    long_data: LongDataStore,
+}
+
+/// A COM_STMT_PREPARE under way.
+pub(super) struct Preparing {
+    key: StatementKey,
+    /// Under which its answer is kept, if it is one to keep.
+    definition: Option<DefinitionKey>,
+    /// None until a server is chosen, or when its answer may not be kept.
+    origin: Option<Origin>,
 }
 
 /// The session's prepared statements.
@@ -60,48 +73,6 @@ impl StatementTable {
     }
 }
 
-/// One execution, as [`Session::execute`] sends it.
-pub(super) struct Execution<'a> {
-    text: Rc<[u8]>,
-    key: StatementKey,
-    prepared_in: Wanted,
-    types: Option<Rc<[u8]>>,
-    parsed: Execute<'a>,
-    body: &'a [u8],
-    long_data: Vec<Vec<u8>>,
-}
-
-impl Execution<'_> {
-    /// Appends the execution, and the long data before it, as the connection of `prepared` reads them.
-    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) {
-        for data in &self.long_data {
-            let mut data = data.clone();
-            set_statement_id(&mut data, prepared.id);
-            put_packet(wire, 0, &data);
-        }
-        let splice = self.parsed.has_parameters()
-            && self.parsed.types.is_none()
-            && prepared.types.as_deref() != self.types.as_deref();
-        match self.types.as_deref().filter(|_| splice) {
-            Some(types) => {
-                let mut body = Vec::with_capacity(self.body.len() + types.len());
-                self.parsed.put_with_types(&mut body, prepared.id, types);
-                put_packet(wire, 0, &body);
-            }
-            None => {
-                let start = wire.len() + HEADER_LEN;
-                put_packet(wire, 0, self.body);
-                set_statement_id(&mut wire[start..], prepared.id);
-            }
-        }
-        prepared.types.clone_from(&self.types);
-    }
-
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text
-    }
-}
-
 impl Session {
     fn table(&mut self) -> &mut StatementTable {
         self.statements.get_or_insert_default()
@@ -125,12 +96,19 @@ impl Session {
         let text = &body[1..];
         let analysis = self.core.analyze(text, &self.state.reading);
         // The client's id is fixed for the session, so it can be part of the text.
-        let rewritten = self.rewrite(text, analysis.reads() & Reads::CONNECTION_ID);
-        let text: Rc<[u8]> = rewritten.as_deref().unwrap_or(text).into();
+        let rewritten = self.rewrite(text, &analysis, analysis.reads() & Reads::CONNECTION_ID);
         let sent = rewritten.as_ref().map(|t| frame_prepare(t));
-        let plan = self.plan_prepared(&analysis, &text);
-        let id = self.table().next_id.wrapping_add(1).max(1);
-        self.table().next_id = id;
+        let text = rewritten.as_deref().unwrap_or(text);
+        // The metadata of a user variable depends on its value: a server keeps the types that the variables had.
+        let reads = analysis.reads() & Reads::USER_VARS;
+        let user_vars = reads.contains(Reads::USER_VARS).then(|| self.state.wanted.user_vars.clone());
+        let key = self.core.shared.statement_keys.key((text, self.state.wanted.hash_parts(), user_vars));
+        let definition = self.definition_key(&analysis, key, sequence);
+        if let Some(known) = definition.and_then(|d| self.core.definition(&d, text, self.asker())) {
+            return self.answer_prepare(known, analysis, key).await;
+        }
+        let plan = self.plan_prepared(&analysis, text);
+        let id = self.next_statement_id();
         let request = Request {
             wire: sent.as_deref().unwrap_or(wire),
             kind: ReplyKind::Prepare,
@@ -140,41 +118,94 @@ impl Session {
             statement_id: Some(id),
             analysis: &analysis,
             plan: RoutePlan { writes: false, ..plan },
-            // The metadata of a user variable depends on its value.
-            reads: analysis.reads() & Reads::USER_VARS,
+            reads,
             execute: None,
         };
-        // A server keeps the types that the variables had.
-        let user_vars = request.reads.contains(Reads::USER_VARS).then(|| self.state.wanted.user_vars.clone());
-        let key = self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts(), user_vars));
-        let (next, outcome) = self.execute_prepare(&request, key).await?;
-        if let Some(ok) = outcome {
-            let prepared_in = self.state.wanted.clone();
-            let statement = ClientStatement {
-                text,
-                analysis,
-                key,
-                prepared_in,
-                parameters: ok.parameters,
-                types: None,
-                long_data: Vec::new(),
-                long_data_len: 0,
-                too_long: false,
-            };
-            self.table().statements.insert(id, statement);
+        let text: Rc<[u8]> = text.into();
+        self.preparing = Some(Preparing { key, definition, origin: None });
+        let (next, outcome) = self.execute(&request).await?;
+        let preparing = self.preparing.take();
+        let prepared = outcome.as_ref().filter(|o| o.error.is_none()).and_then(|o| o.prepared);
+        if let (Some(ok), Some(outcome)) = (prepared, outcome) {
+            self.keep_definition(preparing, &text, ok, outcome);
+            self.add_statement(id, text, analysis, key, ok);
         }
         Ok(next)
     }
 
-    async fn execute_prepare(
-        &mut self,
-        request: &Request<'_>,
-        key: StatementKey,
-    ) -> std::io::Result<(Next, Option<PrepareOk>)> {
-        self.preparing = Some(key);
-        let (next, outcome) = self.execute(request).await?;
-        self.preparing = None;
-        Ok((next, outcome.filter(|o| o.error.is_none()).and_then(|o| o.prepared)))
+    fn next_statement_id(&mut self) -> u32 {
+        let id = self.table().next_id.wrapping_add(1).max(1);
+        self.table().next_id = id;
+        id
+    }
+
+    fn add_statement(&mut self, id: u32, text: Rc<[u8]>, analysis: Rc<Analysis>, key: StatementKey, ok: PrepareOk) {
+        let statement = ClientStatement {
+            text,
+            analysis,
+            key,
+            prepared_in: self.state.wanted.clone(),
+            parameters: ok.parameters,
+            columns: ok.columns,
+            types: None,
+            long_data: LongDataStore::default(),
+        };
+        self.table().statements.insert(id, statement);
+    }
+
+    /// None where what the statement looks like depends on this very connection.
+    fn definition_key(&self, analysis: &Analysis, statement: StatementKey, sequence: u8) -> Option<DefinitionKey> {
+        let usual = sequence == 1 && !self.pins.is_pinned() && is_definable(analysis);
+        usual.then(|| DefinitionKey {
+            statement,
+            account: self.identity.number,
+            deprecate_eof: self.client.capabilities.contains(Capabilities::DEPRECATE_EOF),
+            status: self.status.bits(),
+        })
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        let writer_only = self.core.clock.now_ms() < self.freshness.writer_until_ms;
+        Asker { token: self.freshness.token.as_deref(), writer_only }
+    }
+
+    /// Tells the client what a server has said lately; the statement is prepared where it will run.
+    async fn answer_prepare(&mut self, known: Definition, analysis: Rc<Analysis>, key: StatementKey) -> Step {
+        let id = self.next_statement_id();
+        let mut wire = self.core.buffers.take_vec();
+        wire.extend_from_slice(&known.wire);
+        set_statement_id(&mut wire[HEADER_LEN..], id);
+        let sent = self.client.send(&wire).await;
+        self.core.buffers.give_vec(wire);
+        sent?;
+        // As after a reply that was relayed: no warnings, and the results of the last statement as they were.
+        self.results.note(&Outcome::default(), Leaves::of(&analysis.statements, self.state.reading.server), false);
+        self.add_statement(id, known.text, analysis, key, known.ok);
+        Ok(Next::Command)
+    }
+
+    fn keep_definition(&mut self, preparing: Option<Preparing>, text: &Rc<[u8]>, ok: PrepareOk, outcome: Outcome) {
+        let Some(Preparing { definition: Some(key), origin: Some(origin), .. }) = preparing else { return };
+        if let Some(wire) = outcome.copy.filter(|_| ok.warnings == 0) {
+            self.core.keep_definition(key, Definition { text: text.clone(), wire: wire.into(), ok }, origin);
+        }
+    }
+
+    /// Before a COM_STMT_PREPARE goes to a server.
+    pub(super) fn before_prepare(&mut self, server: &Arc<Server>) {
+        let writer = self.shard().confirmed_writer() == Some(server.id);
+        if let Some(preparing) = self.preparing.as_mut().filter(|p| p.definition.is_some()) {
+            preparing.origin = self.core.definition_origin(server, writer);
+        }
+    }
+
+    pub(super) fn preparing_key(&self) -> Option<StatementKey> {
+        self.preparing.as_ref().map(|p| p.key)
+    }
+
+    /// Whether the reply at hand is to be copied for others.
+    pub(super) fn copies_reply(&self) -> bool {
+        self.preparing.as_ref().is_some_and(|p| p.origin.is_some())
     }
 
     /// Where a prepared statement is planned to run. Hints in its text count as in a plain one.
@@ -186,17 +217,17 @@ impl Session {
     pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
         let capabilities = self.client.capabilities;
-        let max_long_data = self.core.config().session.max_long_data as usize;
         let Some(statement) = self.statement(id) else {
             return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_execute")).await;
         };
         let Ok(parsed) = Execute::parse(body, statement.parameters, capabilities) else {
-            return self.fail(sequence, &ClientError::malformed()).await;
+            return self.answer_error(sequence, &ClientError::malformed()).await;
         };
-        if std::mem::take(&mut statement.too_long) {
-            statement.clear_long_data();
-            return self.answer_error(sequence, &ClientError::long_data_too_large(max_long_data)).await;
+        if let Some(refusal) = statement.long_data.refusal() {
+            statement.long_data.forget_unless_wrong();
+            return self.answer_error(sequence, &refusal).await;
         }
+        let long_data = std::mem::take(&mut statement.long_data);
         if let Some(types) = parsed.types.filter(|t| statement.types.as_deref() != Some(t)) {
             statement.types = Some(types.into());
         }
@@ -207,10 +238,16 @@ impl Session {
             types: statement.types.clone(),
             parsed,
             body,
-            long_data: statement.clear_long_data(),
+            long_data: Rc::new(long_data),
+            columns: statement.columns,
         };
         let analysis = statement.analysis.clone();
         self.close_cursor(id).await;
+        if analysis.effects().any(|e| matches!(e, Effect::Kill { .. })) {
+            if let Some(step) = Box::pin(self.kill_statement(&analysis, &execution.text, sequence)).await {
+                return step;
+            }
+        }
         if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
             let answer = self.captured_diagnostics(&analysis, &execution.text, RowFormat::Binary, sequence);
             if let Some(step) = Box::pin(answer).await {
@@ -229,17 +266,20 @@ impl Session {
     ) -> Step {
         let reads = analysis.reads();
         // Values that only the session knows stand in for the calls: such a text is prepared for one execution.
-        let replaced = self.rewrite(&execution.text, reads);
-        let own = replaced.map(|text| Execution {
-            key: self.core.shared.statement_keys.key((&*text, self.state.wanted.hash_parts())),
-            text: text.into(),
-            prepared_in: execution.prepared_in.clone(),
-            types: execution.types.clone(),
-            parsed: execution.parsed,
-            body: execution.body,
-            long_data: execution.long_data.clone(),
+        let replaced = self.rewrite(&execution.text, analysis, reads);
+        let own = replaced.map(|text| {
+            Box::new(Execution {
+                key: self.core.shared.statement_keys.key((&*text, execution.prepared_in.hash_parts())),
+                text: text.into(),
+                prepared_in: execution.prepared_in.clone(),
+                types: execution.types.clone(),
+                parsed: execution.parsed,
+                body: execution.body,
+                long_data: execution.long_data.clone(),
+                columns: execution.columns,
+            })
         });
-        let execution = own.as_ref().unwrap_or(execution);
+        let execution = own.as_deref().unwrap_or(execution);
         let mut plan = self.plan_prepared(analysis, &execution.text);
         let cursor = execution.parsed.wants_cursor().then_some(id);
         if cursor.is_some() && plan.reason == RouteReason::Read {
@@ -259,8 +299,11 @@ impl Session {
             execute: Some(execution),
         };
         let (next, outcome) = self.execute(&request).await?;
-        let open = outcome.is_some_and(|o| o.status.contains(Status::CURSOR_EXISTS));
-        if open {
+        let Some(outcome) = outcome else { return Ok(next) };
+        if let (Some(told), Some(statement)) = (outcome.columns, self.statement(id)) {
+            statement.columns = told;
+        }
+        if outcome.status.contains(Status::CURSOR_EXISTS) {
             self.cursor_opened(id, execution.key);
         }
         Ok(next)
@@ -270,69 +313,6 @@ impl Session {
         let prepared = self.lease.as_mut().and_then(|conn| conn.prepared.take(&key));
         if let Some(prepared) = prepared {
             self.table().cursors.push(OpenCursor { statement, key, prepared });
-        }
-    }
-
-    /// Sends an execution on a connection, which is made to prepare the statement first where it has not.
-    pub(super) async fn send_execute(
-        &mut self,
-        conn: &mut BackendConn,
-        buf: &mut Buf,
-        request: &Request<'_>,
-        execution: &Execution<'_>,
-        needs: Needs,
-    ) -> Result<(), Failure> {
-        if !conn.prepared.contains(&execution.key) {
-            let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
-            Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
-        }
-        conn.uses += 1;
-        let uses = conn.uses;
-        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(()) };
-        prepared.used = uses;
-        let mut wire = self.core.buffers.take_vec();
-        execution.put(&mut wire, prepared);
-        let sent = self.send(conn, buf, request, &wire, needs).await;
-        self.core.buffers.give_vec(wire);
-        sent
-    }
-
-    /// Prepares the statement on a connection, in the state in which the client prepared it.
-    async fn prepare_on(
-        &mut self,
-        conn: &mut BackendConn,
-        buf: &mut Buf,
-        execution: &Execution<'_>,
-        needs: Needs,
-    ) -> Result<(), Failure> {
-        let mut prefix = Vec::new();
-        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, needs);
-        if commands > 0 {
-            conn.send(&prefix).await.map_err(Failure::Send)?;
-            read_prefix(conn, buf, commands).await?;
-        }
-        execution.prepared_in.adopt(conn, needs);
-        conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
-        let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
-        if let Some(e) = reply.error {
-            // The connection is fine; the statement no longer is (its table was dropped, say).
-            conn.readiness = crate::backend::conn::Readiness::Ready;
-            return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
-        }
-        let ok = PrepareOk::parse(super::client::payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
-        self.keep_prepared(conn, execution.key, ok.statement_id).await;
-        Ok(())
-    }
-
-    /// Keeps a statement for later executions. What it replaces, or one that has to make room, is closed.
-    pub(super) async fn keep_prepared(&self, conn: &mut BackendConn, key: StatementKey, id: u32) {
-        let budget = conn.server.prepared_budget(self.core.config().proxy.count);
-        if let Some(unused) = conn.prepared.make_room(budget) {
-            conn.close_statement(&unused).await;
-        }
-        let prepared = Prepared { id, types: None, used: conn.uses };
-        if let Some(replaced) = conn.prepared.insert(key, prepared) {
-            conn.close_statement(&replaced).await;
         }
     }
 
@@ -413,8 +393,7 @@ impl Session {
         let Some(statement) = self.statement(id) else {
             return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_reset")).await;
         };
-        statement.clear_long_data();
-        statement.too_long = false;
+        statement.long_data = LongDataStore::default();
         self.close_cursor(id).await;
         self.give_back_if_free().await;
         self.client.send_ok(sequence, self.status).await?;
@@ -431,34 +410,13 @@ impl Session {
     }
 
     /// COM_STMT_SEND_LONG_DATA has no reply; what is wrong with it shows at the execution.
-    pub(super) fn stmt_long_data(&mut self, body: &[u8]) -> Step {
-        let limit = self.core.config().session.max_long_data as usize;
+    pub(super) async fn stmt_long_data(&mut self, body: &[u8]) -> Step {
+        let core = self.core.clone();
         if let Ok(data) = LongData::parse(body) {
             if let Some(statement) = self.statement(data.statement) {
-                if statement.long_data_len + data.data.len() > limit {
-                    statement.too_long = true;
-                } else {
-                    statement.long_data_len += data.data.len();
-                    statement.long_data.push(body.to_vec());
-                }
+                statement.long_data.append(&core, &data, statement.parameters).await;
             }
         }
         Ok(Next::Command)
     }
-}
-
-impl ClientStatement {
-    fn clear_long_data(&mut self) -> Vec<Vec<u8>> {
-        self.long_data_len = 0;
-        std::mem::take(&mut self.long_data)
-    }
-}
-
-fn frame_prepare(text: &[u8]) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(text.len() + 1);
-    payload.push(COM_STMT_PREPARE);
-    payload.extend_from_slice(text);
-    let mut wire = Vec::with_capacity(payload.len() + 8);
-    put_packet(&mut wire, 0, &payload);
-    wire
 }

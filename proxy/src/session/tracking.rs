@@ -4,7 +4,7 @@
 use super::Session;
 use crate::backend::conn::{BackendConn, BackendError};
 use pointsman_planner::{Analysis, Effect};
-use pointsman_protocol::reply::{Change, Changes, ChangesBuilder, OkPacket};
+use pointsman_protocol::reply::{Change, Changes, ChangesBuilder, OkPacket, Status};
 use pointsman_protocol::row::text_values;
 
 /// The client's own settings.
@@ -14,6 +14,8 @@ pub struct ClientTracking {
     variables: Option<Box<Variables>>,
     schema: bool,
     state_change: bool,
+    /// MySQL's session_track_gtids, of the session's own transactions.
+    gtids: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ const DEFAULT_VARIABLES: &[&[u8]] =
 
 impl Default for ClientTracking {
     fn default() -> Self {
-        Self { variables: None, schema: true, state_change: false }
+        Self { variables: None, schema: true, state_change: false, gtids: false }
     }
 }
 
@@ -47,6 +49,7 @@ impl ClientTracking {
         match name {
             "session_track_schema" => self.schema = on,
             "session_track_state_change" => self.state_change = on,
+            "session_track_gtids" => self.gtids = value != b"off",
             "session_track_system_variables" if value == b"*" => self.variables = Some(Box::new(Variables::All)),
             "session_track_system_variables" => {
                 let names = value.split(|b| *b == b',').map(|n| n.trim_ascii().to_vec()).collect();
@@ -56,24 +59,34 @@ impl ClientTracking {
         }
     }
 
-    /// The changes that the client would have been told directly.
+    /// The changes that the client would have been told directly, and the status with or without the flag for them.
     #[must_use]
-    pub fn filter(&self, ok: &OkPacket<'_>) -> ChangesBuilder {
+    pub fn filter(&self, ok: &OkPacket<'_>) -> (ChangesBuilder, Status) {
         let mut builder = ChangesBuilder::default();
         for change in Changes::new(ok.changes) {
             let wanted = match change {
                 Change::SystemVariable { name, .. } => self.wants(name),
                 Change::Schema(_) => self.schema,
                 Change::StateChanged => self.state_change,
-                Change::Gtids(_) | Change::Other => false,
+                // Its setting travels with the session, so the server tells what the client wants.
+                Change::Transaction { .. } => true,
+                Change::Gtids(_) => self.gtids,
+                Change::Other => false,
             };
             if wanted {
                 builder.push(change);
             }
         }
-        builder
+        let mut status = ok.status;
+        if builder.as_bytes().is_empty() && !ok.changes.is_empty() {
+            status.remove(Status::SESSION_STATE_CHANGED);
+        }
+        (builder, status)
     }
 }
+
+/// A setting that moves with the session like any other: the proxy does not need this tracker itself.
+const TRANSACTION_INFO: &str = "session_track_transaction_info";
 
 /// Whether a statement changed what its server reports.
 #[must_use]
@@ -81,9 +94,10 @@ pub fn changes_trackers(analysis: &Analysis) -> bool {
     tracker_settings(analysis).next().is_some()
 }
 
-/// The `session_track_*` variables that a statement sets.
+/// The `session_track_*` variables that a statement sets and that the proxy sets otherwise.
 fn tracker_settings(analysis: &Analysis) -> impl Iterator<Item = &str> {
     analysis.effects().filter_map(|e| match e {
+        Effect::SetSessionVar { name, .. } if name == TRANSACTION_INFO => None,
         Effect::SetSessionVar { name, .. } if name.starts_with("session_track_") => Some(name.as_str()),
         _ => None,
     })

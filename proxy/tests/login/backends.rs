@@ -11,6 +11,7 @@ use pointsman_proxy::login::backend::{
 };
 use pointsman_proxy::net::tls::{BackendTls, TlsMode};
 use pointsman_proxy::net::{Packets, Stream};
+use pointsman_proxy::timers::Timers;
 
 use super::certificates::certificates;
 use super::mariadb::Server;
@@ -65,7 +66,7 @@ async fn first_value(stream: &mut Stream, query: &str) -> Vec<u8> {
 }
 
 async fn works(target: &BackendTarget, login: &BackendLogin) -> BackendReady {
-    let mut ready = connect(target, login).await.unwrap_or_else(|e| panic!("{}: {e}", login.user));
+    let mut ready = connect(target, login, &Timers::here()).await.unwrap_or_else(|e| panic!("{}: {e}", login.user));
     assert!(ready.capabilities.contains(Capabilities::SESSION_TRACK | Capabilities::DEPRECATE_EOF));
     let id = ready.thread_id.to_string();
     let row = first_value(&mut ready.stream, "SELECT CONNECTION_ID()").await;
@@ -100,8 +101,8 @@ async fn mariadb() {
         works(base, &login("ed", clear("päss"))).await;
         works(base, &login("twice", clear("päss"))).await;
         works(base, &login("none", clear(""))).await;
-        assert_eq!(refused_with(connect(base, &login("native", clear("no"))).await), 1045);
-        assert_eq!(refused_with(connect(base, &login("native", clear(""))).await), 1045);
+        assert_eq!(refused_with(connect(base, &login("native", clear("no")), &Timers::here()).await), 1045);
+        assert_eq!(refused_with(connect(base, &login("native", clear("")), &Timers::here()).await), 1045);
     }
     hashes_and_schemas(&server).await;
     tls_modes(&plain, &login("native", clear("päss"))).await;
@@ -145,10 +146,10 @@ async fn hashes_and_schemas(server: &Server) {
     let hex = String::from_utf8(hex).unwrap();
     let stage1: [u8; 20] = std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap());
     works(&plain, &login("native", Secret::NativeStage1(stage1))).await;
-    let end = connect(&plain, &login("ed", Secret::NativeStage1(stage1))).await;
+    let end = connect(&plain, &login("ed", Secret::NativeStage1(stage1)), &Timers::here()).await;
     assert!(matches!(end, Err(ConnectError::Auth(_))), "{end:?}");
     let unknown = BackendLogin { schema: Some("nowhere".into()), ..login("native", clear("päss")) };
-    assert!([1044, 1049].contains(&refused_with(connect(&plain, &unknown).await)));
+    assert!([1044, 1049].contains(&refused_with(connect(&plain, &unknown, &Timers::here()).await)));
 }
 
 async fn tls_modes(plain: &BackendTarget, login: &BackendLogin) {
@@ -156,10 +157,10 @@ async fn tls_modes(plain: &BackendTarget, login: &BackendLogin) {
     let ready = works(&with_tls(plain, TlsMode::Required, None), login).await;
     assert!(ready.stream.is_secure());
     works(&with_tls(plain, TlsMode::VerifyCa, Some(&files.ca)), login).await;
-    let end = connect(&with_tls(plain, TlsMode::VerifyCa, Some(&files.other_ca)), login).await;
+    let end = connect(&with_tls(plain, TlsMode::VerifyCa, Some(&files.other_ca)), login, &Timers::here()).await;
     assert!(matches!(end, Err(ConnectError::Tls(_))), "{end:?}");
     // The server's certificate has no subjectAltName.
-    let end = connect(&with_tls(plain, TlsMode::VerifyIdentity, Some(&files.ca)), login).await;
+    let end = connect(&with_tls(plain, TlsMode::VerifyIdentity, Some(&files.ca)), login, &Timers::here()).await;
     assert!(matches!(end, Err(ConnectError::Tls(_))), "{end:?}");
     assert!(BackendTls::load(TlsMode::VerifyCa, None, None).is_err());
 }
@@ -187,7 +188,7 @@ async fn mysql9_if_there_is_one() {
         sha2::Sha256::digest("päss").into()
     };
     let hash = login("app", Secret::Sha2Stage1(stage1));
-    let end = connect(&plain, &hash).await;
+    let end = connect(&plain, &hash, &Timers::here()).await;
     assert!(matches!(end, Err(ConnectError::Auth(_))), "not in the server's cache yet: {end:?}");
     let ready = works(&plain, &app).await;
     assert_eq!(Plugin::from_name(&ready.greeting.auth_plugin), Plugin::CachingSha2, "full login by RSA");
@@ -199,7 +200,7 @@ async fn mysql9_if_there_is_one() {
         let ready = works(&BackendTarget { compression, ..plain.clone() }, &app).await;
         assert!(matches!(ready.stream, Stream::Compressed(_)), "{compression:?}");
     }
-    assert_eq!(refused_with(connect(&plain, &login("app", clear("no"))).await), 1045);
+    assert_eq!(refused_with(connect(&plain, &login("app", clear("no")), &Timers::here()).await), 1045);
     let unknown = BackendLogin { schema: Some("nowhere".into()), ..root };
-    assert_eq!(refused_with(connect(&unix, &unknown).await), 1049);
+    assert_eq!(refused_with(connect(&unix, &unknown, &Timers::here()).await), 1049);
 }

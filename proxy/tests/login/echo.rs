@@ -1,5 +1,6 @@
 //! The smallest server that our half of the login makes: it answers OK to every command but COM_QUIT.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use pointsman_protocol::auth::{AccountSecret, Password, Plugin};
 use pointsman_proxy::login::client::{
     ChangeUserContext, ClientLoginSettings, LoginEnd, LoginShared, accept, change_user,
 };
-use pointsman_proxy::login::{AccountSpec, Accounts, RsaKeySource};
+use pointsman_proxy::login::{AccountSpec, Accounts, Peer, RsaKeySource};
 use pointsman_proxy::net::tls::{Identity, ServerTls, ServerTlsFiles};
 use pointsman_proxy::net::{Packets, Socket};
+use pointsman_proxy::timers::Timers;
 use tokio::net::TcpListener;
 
 use super::certificates::certificates;
@@ -20,16 +22,7 @@ const COM_CHANGE_USER: u8 = 0x11;
 const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
 
 pub fn account(name: &str, secrets: Vec<AccountSecret>) -> AccountSpec {
-    AccountSpec {
-        name: name.into(),
-        secrets,
-        hosts: vec![],
-        require_tls: false,
-        max_connections: None,
-        backend_user: None,
-        backend_password: None,
-        default_schema: None,
-    }
+    AccountSpec { name: name.into(), secrets, ..AccountSpec::default() }
 }
 
 fn accounts() -> Accounts {
@@ -60,7 +53,7 @@ impl Echo {
         let files = certificates();
         let identity = Identity { certificate: files.named.clone(), key: files.key.clone() };
         let tls = tls.then(|| Arc::new(ServerTls::load(&ServerTlsFiles { identity, client_ca: None }).unwrap()));
-        let shared = Arc::new(LoginShared::new(Arc::new(accounts()), tls, RsaKeySource::generated()));
+        let shared = Arc::new(LoginShared::new(Arc::new(accounts()), tls, RsaKeySource::generated(), Timers::here()));
         let settings = Arc::new(ClientLoginSettings {
             server_version: "8.0.99-pointsman".into(),
             capabilities: Capabilities::from_bits_retain(0xffff_ffff)
@@ -80,9 +73,9 @@ impl Echo {
         let inner = Arc::clone(&shared);
         tokio::spawn(async move {
             loop {
-                let (tcp, _) = listener.accept().await.unwrap();
+                let (tcp, from) = listener.accept().await.unwrap();
                 let (settings, shared) = (Arc::clone(&settings), Arc::clone(&inner));
-                tokio::spawn(async move { serve(Socket::Tcp(tcp), &settings, &shared).await });
+                tokio::spawn(async move { serve(Socket::Tcp(tcp), from, &settings, &shared).await });
             }
         });
         Self { port, shared }
@@ -92,8 +85,13 @@ impl Echo {
 /// `password`, made by MySQL 9: CREATE USER ... IDENTIFIED BY 'password', authentication_string in hexadecimal.
 pub const SHA2_OF_PASSWORD: &str = "0x2441243030412432416E3A1A4E1A6279216E4C7F5F671E060D292F6D462E4B34656E36564B583757396F774A386931787942524A476E356C4B58706C4D654B65434E52374E32";
 
-async fn serve(socket: Socket, settings: &ClientLoginSettings, shared: &LoginShared) -> Result<(), LoginEnd> {
-    let mut login = accept(socket, 4242, settings, shared).await?;
+async fn serve(
+    socket: Socket,
+    from: SocketAddr,
+    settings: &ClientLoginSettings,
+    shared: &LoginShared,
+) -> Result<(), LoginEnd> {
+    let mut login = accept(socket, Peer::Inet(from), 4242, settings, shared).await?;
     let mut packets = Packets::new(&mut login.stream, login.next_sequence);
     packets.write(&OK).await?;
     loop {

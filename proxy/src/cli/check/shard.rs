@@ -18,12 +18,12 @@ const MUST_AGREE: &[&str] = &["lower_case_table_names"];
 pub async fn compare(shard: &Shard, seen: &[Inspected], config: &Config, report: &mut Report) {
     let about = format!("shard '{}'", shard.name);
     let deadline = Instant::now() + config.monitor.writer_confirm + config.monitor.probe_timeout;
-    match shard.wait_for_writer(deadline).await {
-        Some(id) => {
+    match tokio::time::timeout_at(deadline, shard.wait_for_writer()).await {
+        Ok(Some(id)) => {
             let writer = shard.servers.iter().find(|s| s.id == id).map(|s| s.addr.to_string()).unwrap_or_default();
             report.fine(&about, format!("writer is {writer}"));
         }
-        None => report.problem(&about, format!("no confirmed writer: {}", shard.no_writer_reason())),
+        Ok(None) | Err(_) => report.problem(&about, format!("no confirmed writer: {}", shard.no_writer_reason())),
     }
     for (what, groups) in doubles(seen) {
         report.problem(&about, format!("{what} is the same on {}", groups.join(" and ")));

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::verify::{AnyCertificate, ChainOnly};
+use super::verify::Nameless;
 use super::{Identity, TlsSetupError, certificates, provider, roots};
 use crate::net::{Socket, Stream};
 
@@ -92,13 +92,13 @@ impl BackendTls {
 
 fn verifier(mode: TlsMode, ca: Option<&PathBuf>) -> Result<Arc<dyn ServerCertVerifier>, TlsSetupError> {
     if !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity) {
-        return Ok(Arc::new(AnyCertificate::new(provider())));
+        return Ok(Arc::new(Nameless::anyone(provider())));
     }
     let path = ca.ok_or(TlsSetupError::NoCa(mode))?;
     let trusted = certificates(path)?;
     let store = roots(&trusted, path)?;
     if mode == TlsMode::VerifyCa {
-        return Ok(Arc::new(ChainOnly::new(provider(), store, trusted)));
+        return Ok(Arc::new(Nameless::listed(provider(), store, trusted)));
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
         .build()

@@ -10,45 +10,55 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Believes any certificate whose key the server has.
+/// Whose certificates are believed.
 #[derive(Debug)]
-pub(super) struct AnyCertificate {
+enum Trust {
+    /// Anybody's who has the key.
+    Anyone,
+    /// Those that come from the CA, or are themselves in the CA file.
+    Listed { roots: RootCertStore, trusted: Vec<CertificateDer<'static>> },
+}
+
+/// Checks a server's certificate without regard to its name.
+#[derive(Debug)]
+pub(super) struct Nameless {
     provider: Arc<CryptoProvider>,
+    trust: Trust,
 }
 
-impl AnyCertificate {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider }
+impl Nameless {
+    /// Believes any certificate whose key the server has.
+    pub(super) fn anyone(provider: Arc<CryptoProvider>) -> Self {
+        Self { provider, trust: Trust::Anyone }
     }
-}
 
-/// Believes certificates that come from the CA, or are themselves in the CA file.
-#[derive(Debug)]
-pub(super) struct ChainOnly {
-    signatures: AnyCertificate,
-    roots: RootCertStore,
-    trusted: Vec<CertificateDer<'static>>,
-}
-
-impl ChainOnly {
-    pub(super) fn new(
+    /// Believes certificates that `roots` signed, and `trusted` ones.
+    pub(super) fn listed(
         provider: Arc<CryptoProvider>,
         roots: RootCertStore,
         trusted: Vec<CertificateDer<'static>>,
     ) -> Self {
-        Self { signatures: AnyCertificate::new(provider), roots, trusted }
+        Self { provider, trust: Trust::Listed { roots, trusted } }
     }
 }
 
-impl ServerCertVerifier for AnyCertificate {
+impl ServerCertVerifier for Nameless {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Trust::Listed { roots, trusted } = &self.trust {
+            // A self-signed server certificate that is listed itself; as a chain it would be refused.
+            if !trusted.iter().any(|known| known.as_ref() == end_entity.as_ref()) {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                let algorithms = self.provider.signature_verification_algorithms.all;
+                verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
+            }
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -74,47 +84,5 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for ChainOnly {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        // A self-signed server certificate that is listed itself; as a chain it would be refused.
-        if self.trusted.iter().any(|known| known.as_ref() == end_entity.as_ref()) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.signatures.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.supported_verify_schemes()
     }
 }

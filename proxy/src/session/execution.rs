@@ -1,0 +1,145 @@
+//! The execution of a prepared statement: on a connection that has not seen the statement it is prepared first.
+
+use super::Session;
+use super::client::payload;
+use super::execute::{Failure, Request, read_prefix};
+use super::long_data::LongDataStore;
+use super::sync::{Needs, Wanted};
+use crate::backend::conn::{BackendConn, Prepared, Readiness, StatementKey};
+use crate::core::buffers::Buf;
+use crate::error::ClientError;
+use pointsman_protocol::command::COM_STMT_PREPARE;
+use pointsman_protocol::frame::{HEADER_LEN, put_packet};
+use pointsman_protocol::response::ReplyKind;
+use pointsman_protocol::stmt::{Execute, PrepareOk, set_statement_id};
+use std::rc::Rc;
+
+/// One execution, as [`Session::execute`] sends it.
+pub(super) struct Execution<'a> {
+    pub text: Rc<[u8]>,
+    pub key: StatementKey,
+    pub prepared_in: Wanted,
+    pub types: Option<Rc<[u8]>>,
+    pub parsed: Execute<'a>,
+    pub body: &'a [u8],
+    pub long_data: Rc<LongDataStore>,
+    /// Columns that the client was told last.
+    pub columns: u16,
+}
+
+impl Execution<'_> {
+    /// Appends the execution as the connection of `prepared` reads it.
+    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) {
+        let splice = self.parsed.has_parameters()
+            && self.parsed.types.is_none()
+            && prepared.types.as_deref() != self.types.as_deref();
+        match self.types.as_deref().filter(|_| splice) {
+            Some(types) => {
+                let mut body = Vec::with_capacity(self.body.len() + types.len());
+                self.parsed.put_with_types(&mut body, prepared.id, types);
+                put_packet(wire, 0, &body);
+            }
+            None => {
+                let start = wire.len() + HEADER_LEN;
+                put_packet(wire, 0, self.body);
+                set_statement_id(&mut wire[start..], prepared.id);
+            }
+        }
+        prepared.types.clone_from(&self.types);
+    }
+
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl Session {
+    /// Sends an execution on a connection, which is made to prepare the statement first where it has not.
+    pub(super) async fn send_execute(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+        execution: &Execution<'_>,
+        needs: Needs,
+    ) -> Result<(), Failure> {
+        if !conn.prepared.contains(&execution.key) {
+            let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
+            Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
+        }
+        conn.uses += 1;
+        let uses = conn.uses;
+        if !execution.long_data.is_empty() {
+            let Some(id) = conn.prepared.get_mut(&execution.key).map(|p| p.id) else { return Ok(()) };
+            Box::pin(execution.long_data.send(conn, id)).await.map_err(Failure::Send)?;
+        }
+        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(()) };
+        prepared.used = uses;
+        let mut wire = self.core.buffers.take_vec();
+        execution.put(&mut wire, prepared);
+        let sent = self.send(conn, buf, request, &wire, needs).await;
+        self.core.buffers.give_vec(wire);
+        sent
+    }
+
+    /// Prepares the statement on a connection, in the state in which the client prepared it.
+    async fn prepare_on(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        execution: &Execution<'_>,
+        needs: Needs,
+    ) -> Result<(), Failure> {
+        let mut prefix = Vec::new();
+        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, needs);
+        if commands > 0 {
+            conn.send(&prefix).await.map_err(Failure::Send)?;
+            read_prefix(conn, buf, commands).await?;
+        }
+        execution.prepared_in.adopt(conn, needs);
+        conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
+        let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
+        if let Some(e) = reply.error {
+            // The connection is fine; the statement no longer is (its table was dropped, say).
+            conn.readiness = Readiness::Ready;
+            return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
+        }
+        let ok = PrepareOk::parse(payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
+        self.keep_prepared(conn, execution.key, ok.statement_id).await;
+        Ok(())
+    }
+
+    /// A server refused an execution. What of it stays in the server's statement (types, long data) is not known, and
+    /// must not meet the next session's.
+    pub(super) async fn after_refusal(&self, conn: &mut BackendConn, execution: &Execution<'_>) {
+        if execution.long_data.is_empty() {
+            if let Some(prepared) = conn.prepared.get_mut(&execution.key) {
+                prepared.types = None;
+            }
+        } else if let Some(prepared) = conn.prepared.take(&execution.key) {
+            conn.close_statement(&prepared).await;
+        }
+    }
+
+    /// Keeps a statement for later executions. What it replaces, or one that has to make room, is closed.
+    pub(super) async fn keep_prepared(&self, conn: &mut BackendConn, key: StatementKey, id: u32) {
+        let budget = conn.server.prepared_budget(self.core.config().proxy.count);
+        if let Some(unused) = conn.prepared.make_room(budget) {
+            conn.close_statement(&unused).await;
+        }
+        let prepared = Prepared { id, types: None, used: conn.uses };
+        if let Some(replaced) = conn.prepared.insert(key, prepared) {
+            conn.close_statement(&replaced).await;
+        }
+    }
+}
+
+/// A COM_STMT_PREPARE of the session's own making.
+pub(super) fn frame_prepare(text: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(text.len() + 1);
+    payload.push(COM_STMT_PREPARE);
+    payload.extend_from_slice(text);
+    let mut wire = Vec::with_capacity(payload.len() + 8);
+    put_packet(&mut wire, 0, &payload);
+    wire
+}
