@@ -41,7 +41,12 @@ CREATE ROLE IF NOT EXISTS r1, r2;
 SHOW WARNINGS;
 GRANT SELECT ON d_acl.* TO r1;
 GRANT r1 TO u1@localhost;
+-- MariaDB 10.11 writes CURRENT_USER to its binary log as it is, and replicas stop at it.
+-- only mariadb
+SET sql_log_bin=0;
 GRANT r1 TO CURRENT_USER;
+-- only mariadb
+SET sql_log_bin=1;
 GRANT nosuchrole TO u1@localhost;
 SET ROLE r1;
 SELECT CURRENT_ROLE() LIKE '%r1%';
@@ -52,7 +57,11 @@ SET DEFAULT ROLE NONE;
 -- mask rows,count
 SHOW GRANTS FOR r1;
 REVOKE r1 FROM u1@localhost;
+-- only mariadb
+SET sql_log_bin=0;
 REVOKE r1 FROM CURRENT_USER;
+-- only mariadb
+SET sql_log_bin=1;
 REVOKE r1 FROM u1@localhost;
 DROP ROLE r1;
 DROP ROLE r1;

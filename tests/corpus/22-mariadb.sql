@@ -3,6 +3,8 @@
 CREATE DATABASE d_maria;
 USE d_maria;
 CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(10));
+-- MariaDB 10.11 crashes when it executes a statement with RETURNING with a cursor.
+-- cursors off
 INSERT INTO t (v) VALUES ('a'),('b') RETURNING id, v;
 INSERT INTO t (v) VALUES ('c') RETURNING *;
 SELECT LAST_INSERT_ID(), ROW_COUNT();
@@ -16,6 +18,7 @@ DELETE FROM t WHERE id > 3 RETURNING id;
 UPDATE t SET v='x' RETURNING id;
 -- params 'p'
 INSERT INTO t (v) VALUES (?) RETURNING v;
+-- cursors on
 CREATE SEQUENCE s START WITH 10 INCREMENT BY 5 MAXVALUE 25 CYCLE;
 SELECT NEXT VALUE FOR s, NEXTVAL(s);
 SELECT NEXTVAL(s);

@@ -42,7 +42,15 @@ SELECT /*+ SET_VAR(max_execution_time=1) */ SLEEP(0.1);
 SET max_execution_time = 5;
 SELECT SLEEP(1);
 SET max_execution_time = 0;
+SET SESSION session_track_gtids = OWN_GTID;
+-- mask trackers
+CREATE TABLE told (a INT);
+-- mask trackers
+INSERT INTO told VALUES (1);
+SELECT * FROM told;
 SET SESSION session_track_gtids = OFF;
+INSERT INTO told VALUES (2);
+DROP TABLE told;
 SET SESSION session_track_state_change = ON;
 USE d_my;
 SET SESSION session_track_state_change = OFF;
@@ -69,8 +77,10 @@ CREATE TABLE vec (v VECTOR(3));
 INSERT INTO vec VALUES (TO_VECTOR('[1,2,3]'));
 SELECT v, FROM_VECTOR(v) FROM vec;
 CREATE FUNCTION js(x INT) RETURNS INT LANGUAGE JAVASCRIPT AS 'return x';
+-- cursors off
 EXPLAIN FORMAT=TREE SELECT * FROM t WHERE id=1;
 EXPLAIN FORMAT=JSON INTO @plan SELECT 1;
+-- cursors on
 SELECT @plan IS NOT NULL;
 ALTER TABLE t RENAME COLUMN v TO vv;
 ALTER INSTANCE NOSUCH;

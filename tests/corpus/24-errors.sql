@@ -101,8 +101,10 @@ LEAVE x;
 SHOW CREATE PROCEDURE nope;
 SHOW NONSENSE;
 DESCRIBE nope;
+-- cursors off
 EXPLAIN nope;
 EXPLAIN SELECT * FROM nope;
+-- cursors on
 CHECK TABLE;
 SELECT 1 INTO @a, @b;
 SELECT 1, 2 INTO @a;

@@ -47,6 +47,19 @@ fn init_may_be_repeated_and_its_table_reaches_all_servers() -> Lab<()> {
 }
 
 #[test]
+fn init_says_which_rights_lack_and_why_no_server_lets_it_in() -> Lab<()> {
+    let group = small_group()?;
+    let proxy = Proxy::of(&group).start()?;
+    let (is_fine, said) =
+        with_config(&proxy, "init", |text| text.replace("user = \"pointsman\"", "user = \"nobody\""))?;
+    assert!(!is_fine);
+    for expected in ["TO 'nobody'@'%'", &group.writer().address(), "1045"] {
+        assert!(said.contains(expected), "{expected}:\n{said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn check_passes_a_good_configuration_and_tells_the_versions() -> Lab<()> {
     let group = small_group()?;
     let proxy = Proxy::of(&group).start()?;

@@ -41,8 +41,3 @@ fn nor_do_they_with_prepared_statements() -> Lab<()> {
 fn nor_do_they_with_cursors() -> Lab<()> {
     sample("cursor", "sample-prepared.txt")
 }
-
-#[test]
-fn nor_do_they_on_another_connection_for_each_statement() -> Lab<()> {
-    sample("switch", "sample-prepared.txt")
-}

@@ -169,11 +169,7 @@ fn writes_follow_the_writer_of_the_pair() -> Lab<()> {
     let mut client = proxy.client()?;
     client.sql("INSERT INTO t (b) VALUES ('before')")?;
     group.set_writer(1)?;
-    waiting::until("writes reach the new writer", NOTICED, || {
-        let marker = trace::marker();
-        let written = proxy.client().and_then(|mut new| new.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')")));
-        written.is_ok() && trace::who_ran(&group, &marker).is_ok_and(|ran| ran == [2])
-    })?;
+    trace::wait_for_writer(&proxy, &group, group.server(1))?;
     group.wait_for_sync()?;
     assert_eq!(group.server(0).value("SELECT COUNT(*) FROM shop.t WHERE b = 'before'")?, "1");
     Ok(())

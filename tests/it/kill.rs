@@ -1,5 +1,6 @@
 //! KILL by the ids that clients see: who may, what it ends, and what lives on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -95,6 +96,17 @@ fn a_killed_statement_ends_and_its_session_lives_or_not() -> Lab<()> {
     Ok(())
 }
 
+#[test]
+fn a_prepared_kill_kills_by_the_same_ids() -> Lab<()> {
+    let Some((_group, proxy)) = started(Kind::MariaDb)? else { return Ok(()) };
+    let (mut app, mut victim, mut other) = (proxy.client()?, proxy.client()?, as_user(&proxy, "other")?);
+    assert_eq!(code(app.prepared(&format!("KILL {}", other.id()), ())), DENIED);
+    app.prepared(&format!("KILL {}", victim.id()), ())?;
+    assert!(victim.sql("SELECT 1").is_err());
+    assert_eq!(other.value("SELECT 1")?, "1");
+    Ok(())
+}
+
 fn is_running(group: &Group) -> bool {
     let query = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE info = '{SLEEP}'");
     group.writer().value(&query).is_ok_and(|count| count != "0")
@@ -114,5 +126,42 @@ fn com_process_kill_kills_by_the_same_ids() -> Lab<()> {
     }
     assert!(victim.sql("SELECT 1").is_err());
     assert_eq!(other.value("SELECT 1")?, "1");
+    Ok(())
+}
+
+/// A KILL takes a moment to reach the server. The statement that it is for may have ended by then, and another session's
+/// may run on the same connection.
+#[test]
+fn a_late_kill_hits_nobody_else() -> Lab<()> {
+    const STATEMENTS: usize = 150;
+    const SHORT_SLEEP: &str = "SELECT SLEEP(0.003), 1 FOR UPDATE";
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
+    let proxy = Proxy::of(&group).more("[pool]\nmax_connections_per_server = 4").start()?;
+    let mut victims: Vec<Client> = (0..3).map(|_| proxy.client()).collect::<Lab<_>>()?;
+    let ids: Vec<u32> = victims.iter().map(Client::id).collect();
+    let mut others: Vec<Client> = (0..3).map(|_| proxy.client()).collect::<Lab<_>>()?;
+    let mut killer = proxy.client()?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for victim in &mut victims {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _killed_or_not = victim.sql(SHORT_SLEEP);
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for id in &ids {
+                    let _in_time_or_not = killer.sql(&format!("KILL QUERY {id}"));
+                }
+            }
+        });
+        let run = |client: &mut Client| (0..STATEMENTS).map(|_| client.sql(SHORT_SLEEP)).find(Result::is_err);
+        let threads: Vec<_> = others.iter_mut().map(|client| scope.spawn(move || run(client))).collect();
+        let hit: Vec<_> = threads.into_iter().map(|t| t.join().expect("a client's thread ends")).collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(hit.iter().all(Option::is_none), "{hit:?}");
+    });
     Ok(())
 }

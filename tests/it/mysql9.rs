@@ -1,10 +1,10 @@
 //! The same proxy in front of MySQL 9: caching_sha2_password only, its own words for replication, GTID sets of UUIDs.
 
-use std::time::Duration;
-
-use pointsman_tests::{Group, GroupPlan, Kind, Lab, Login, Proxy, trace, waiting};
-
-const NOTICED: Duration = Duration::from_secs(15);
+use pointsman_tests::differ::login::login;
+use pointsman_tests::differ::packets::Packets;
+use pointsman_tests::differ::profile::Profile;
+use pointsman_tests::differ::target::Target;
+use pointsman_tests::{Group, GroupPlan, Kind, Lab, Login, Proxy, trace};
 
 /// A pair and one replica with the proxy in front, or nothing where MySQL 9 can't be had.
 fn started() -> Lab<Option<(Group, Proxy)>> {
@@ -59,9 +59,42 @@ fn mysql9_replicas_leave_and_return_and_the_writer_moves() -> Lab<()> {
     group.start_replication(2)?;
     trace::wait_for_readers(&proxy, &group, &group.readers())?;
     group.set_writer(1)?;
-    waiting::until("writes reach the new writer", NOTICED, || {
+    trace::wait_for_writer(&proxy, &group, group.server(1))
+}
+
+/// A COM_QUERY with one string attribute (MySQL source documentation, "COM_QUERY").
+fn query_with_attribute(name: &str, value: &str, text: &str) -> Vec<u8> {
+    const VAR_STRING: u8 = 0xfd;
+    let string = |text: &str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+    // One attribute in one set, none of them NULL, types follow.
+    let head = [0x03, 1, 1, 0, 1, VAR_STRING, 0];
+    [&head[..], &string(name), &string(value), text.as_bytes()].concat()
+}
+
+#[test]
+fn query_attributes_are_hints() -> Lab<()> {
+    const QUERY_ATTRIBUTES: u32 = 1 << 27;
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
+    let profile =
+        Profile { capabilities: Profile::MYSQLND_TEXT.capabilities | QUERY_ATTRIBUTES, ..Profile::MYSQLND_TEXT };
+    let target = Target::new("127.0.0.1", proxy.port, "app", "app").with_schema("shop");
+    for (name, role, statement, on_writer) in [
+        ("pointsman.role", "writer", "SELECT COUNT(*) FROM t", true),
+        ("role", "writer", "SELECT COUNT(*) FROM t", true),
+        ("pointsman.role", "replica", "SHOW TABLES", false),
+        ("role", "replica", "SHOW TABLES", false),
+        ("role", "", "SHOW TABLES", true),
+        ("of_the_application", "replica", "SHOW TABLES", true),
+    ] {
         let marker = trace::marker();
-        let written = proxy.client().and_then(|mut new| new.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')")));
-        written.is_ok() && trace::who_ran(&group, &marker).is_ok_and(|ran| ran == [2])
-    })
+        let mut packets = Packets::connect("127.0.0.1", proxy.port)?;
+        login(&mut packets, &target, &profile)?;
+        packets.write(&query_with_attribute(name, role, &format!("{statement} /* {marker} */")))?;
+        assert_ne!(packets.read()?.first(), Some(&0xff), "{statement} was refused");
+        let ran = trace::who_ran(&group, &marker)?;
+        assert_eq!(ran == [group.writer().id], on_writer, "{name}={role} {statement} ran on {ran:?}");
+        assert_eq!(ran.len(), 1);
+    }
+    Ok(())
 }

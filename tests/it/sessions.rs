@@ -62,6 +62,41 @@ fn user_variables_are_kept_and_private() -> Lab<()> {
 }
 
 #[test]
+fn variables_set_without_a_scope_are_private() -> Lab<()> {
+    let place = place()?;
+    let mut others = place.client()?;
+    let before = ["sql_mode", "div_precision_increment", "lc_time_names"].map(|name| format!("SELECT @@{name}"));
+    let defaults: Vec<String> = before.iter().map(|query| others.value(query)).collect::<Lab<_>>()?;
+    let mut own = place.client()?;
+    for _ in 0..ROUNDS {
+        own.sql("SET @@sql_mode = 'ANSI_QUOTES', @@lc_time_names = 'de_DE'")?;
+        own.prepared("SET @@div_precision_increment = ?", (7,))?;
+        for (query, default) in before.iter().zip(&defaults) {
+            assert_eq!(&others.value(query)?, default, "another session's {query}");
+            assert_eq!(&place.client()?.value(query)?, default, "a new session's {query}");
+        }
+        let rows = own.sql("SELECT @@sql_mode, @@div_precision_increment, @@lc_time_names, 1 / 3")?;
+        let expected = ["ANSI_QUOTES", "7", "de_DE", "0.3333333"].map(|value| Some(value.to_owned()));
+        assert_eq!(rows, [expected]);
+    }
+    Ok(())
+}
+
+#[test]
+fn variables_set_by_a_trigger_are_kept() -> Lab<()> {
+    let place = with_table()?;
+    place.everywhere("CREATE TRIGGER adds BEFORE INSERT ON t FOR EACH ROW SET @sum = @sum + 1")?;
+    let (mut client, mut other) = (place.client()?, place.client()?);
+    client.sql("SET @sum = 0")?;
+    for round in 1..ROUNDS {
+        client.sql("INSERT INTO t (b) VALUES ('x')")?;
+        other.sql("SELECT 1 FOR UPDATE")?;
+        assert_eq!(client.value("SELECT @sum")?, round.to_string());
+    }
+    Ok(())
+}
+
+#[test]
 fn variables_set_inside_a_select_are_kept() -> Lab<()> {
     let place = place()?;
     let mut client = place.client()?;
@@ -120,6 +155,63 @@ fn get_lock_holds_until_released_or_gone() -> Lab<()> {
     assert_eq!(other.value(&format!("SELECT GET_LOCK('{name}', 5)"))?, "1");
     other.vanish();
     assert_eq!(holder.value(&format!("SELECT GET_LOCK('{name}', 10)"))?, "1", "the lock of a client that is gone");
+    Ok(())
+}
+
+#[test]
+fn a_lock_taken_twice_is_held_until_it_is_released_twice() -> Lab<()> {
+    let place = place()?;
+    let name = &place.schema;
+    let (mut holder, mut other) = (place.client()?, place.client()?);
+    for _ in 0..2 {
+        assert_eq!(holder.value(&format!("SELECT GET_LOCK('{name}', 5)"))?, "1");
+    }
+    assert_eq!(holder.value(&format!("SELECT RELEASE_LOCK('{name}')"))?, "1");
+    // Not evaluated, so it releases nothing.
+    assert_eq!(holder.value(&format!("SELECT IF(0, RELEASE_LOCK('{name}'), 7)"))?, "7");
+    for _ in 0..ROUNDS {
+        assert_eq!(other.value(&format!("SELECT GET_LOCK('{name}', 0)"))?, "0");
+    }
+    assert_eq!(holder.value(&format!("SELECT RELEASE_LOCK('{name}')"))?, "1");
+    assert_eq!(other.value(&format!("SELECT GET_LOCK('{name}', 5)"))?, "1");
+    Ok(())
+}
+
+#[test]
+fn temporary_tables_of_one_name_in_two_schemas_are_two() -> Lab<()> {
+    let place = place()?;
+    let second = format!("{}_two", place.schema);
+    place.everywhere(&format!("CREATE DATABASE {second}"))?;
+    let mut client = place.client()?;
+    client.sql("CREATE TEMPORARY TABLE mine (a INT)")?;
+    client.sql("INSERT INTO mine VALUES (1)")?;
+    client.sql(&format!("USE {second}"))?;
+    client.sql("CREATE TEMPORARY TABLE mine (a INT)")?;
+    client.sql("DROP TABLE mine")?;
+    client.sql(&format!("USE {}", place.schema))?;
+    client.sql("ALTER TABLE mine RENAME TO still_mine")?;
+    for _ in 0..ROUNDS {
+        assert_eq!(place.client()?.sql("SELECT * FROM still_mine").unwrap_err().code(), Some(1146));
+        assert_eq!(client.value("SELECT a FROM still_mine")?, "1");
+    }
+    place.everywhere(&format!("DROP DATABASE {second}"))
+}
+
+#[test]
+fn completion_type_chains_and_releases() -> Lab<()> {
+    let place = with_table()?;
+    let mut client = place.client()?;
+    client.sql("SET completion_type = CHAIN")?;
+    client.sql("BEGIN")?;
+    client.sql("INSERT INTO t (b) VALUES ('kept')")?;
+    client.sql("COMMIT")?;
+    client.sql("INSERT INTO t (b) VALUES ('undone')")?;
+    client.sql("ROLLBACK AND NO CHAIN")?;
+    assert_eq!(place.client()?.value("SELECT GROUP_CONCAT(b) FROM t FOR UPDATE")?, "kept");
+    client.sql("SET completion_type = RELEASE")?;
+    client.sql("BEGIN")?;
+    client.sql("COMMIT")?;
+    assert!(client.sql("SELECT 1").is_err(), "the server has closed the connection");
     Ok(())
 }
 

@@ -173,6 +173,11 @@ impl Group {
         replication::block(self.server(index))
     }
 
+    /// That server applies everything so many seconds late.
+    pub fn delay_replication(&self, index: usize, seconds: u32) -> Lab<()> {
+        replication::delay(self.server(index), seconds)
+    }
+
     /// Makes master `index` the writer: the old one becomes read-only and is waited for (if it lives), then the new one
     /// becomes writable and the replicas follow it.
     pub fn set_writer(&self, index: usize) -> Lab<()> {

@@ -44,6 +44,17 @@ pub fn stop(replica: &Server) -> Lab<()> {
     replica.sql(&format!("STOP {}", word(replica.kind))).map(drop)
 }
 
+/// From now on `replica` applies everything that many seconds after its source wrote it.
+pub fn delay(replica: &Server, seconds: u32) -> Lab<()> {
+    stop(replica)?;
+    let statement = match replica.kind {
+        Kind::MariaDb => format!("CHANGE MASTER TO MASTER_DELAY = {seconds}"),
+        Kind::MySql9 => format!("CHANGE REPLICATION SOURCE TO SOURCE_DELAY = {seconds}"),
+    };
+    replica.sql(&statement)?;
+    start(replica)
+}
+
 /// Where a server is: all that it has written to its binary log.
 pub fn position(server: &Server) -> Lab<String> {
     match server.kind {

@@ -121,6 +121,21 @@ impl Server {
         Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
     }
 
+    /// SELECTs in the text protocol that this account has run since the start. MariaDB counts them only with
+    /// `--userstat=1`.
+    pub fn selects_of(&self, user: &str) -> Lab<u64> {
+        let statement = match self.kind {
+            Kind::MariaDb => {
+                format!("SELECT SUM(select_commands) FROM information_schema.user_statistics WHERE user = '{user}'")
+            }
+            Kind::MySql9 => format!(
+                "SELECT SUM(count_star) FROM performance_schema.events_statements_summary_by_user_by_event_name \
+                 WHERE user = '{user}' AND event_name = 'statement/sql/select'"
+            ),
+        };
+        Ok(self.value(&statement)?.parse().unwrap_or(0))
+    }
+
     /// The ids of this user's connections at the server.
     pub fn connections_of(&self, user: &str) -> Lab<Vec<String>> {
         self.client()?.column(&format!("SELECT id FROM information_schema.processlist WHERE user = '{user}'"))

@@ -62,6 +62,16 @@ pub fn wait_for_readers(proxy: &Proxy, group: &Group, readers: &[&Server]) -> La
     })
 }
 
+/// Waits until the proxy sends writes to this server and to no other, by rows in the text column `b` of table `t`.
+pub fn wait_for_writer(proxy: &Proxy, group: &Group, writer: &Server) -> Lab<()> {
+    const LIMIT: Duration = Duration::from_secs(20);
+    waiting::until(&format!("writes reach server {}", writer.id), LIMIT, || {
+        let marker = marker();
+        let written = proxy.client().and_then(|mut new| new.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')")));
+        written.is_ok() && who_ran(group, &marker).is_ok_and(|ran| ran == [writer.id])
+    })
+}
+
 /// Each read on a connection of its own: a session may prefer the server that it had before.
 fn read_often(proxy: &Proxy, marker: &str, times: usize) -> Lab<()> {
     (0..times).try_for_each(|_| proxy.client()?.sql(&format!("SELECT 1 FROM DUAL /* {marker} */")).map(drop))

@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -15,8 +17,29 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
+// withTLS gives the parameter for a connection whose server's certificate is checked, where that is wanted.
+func withTLS() string {
+	file := os.Getenv("TLS_CA")
+	if file == "" {
+		return ""
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		panic(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	if err := mysql.RegisterTLSConfig("checked", &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}); err != nil {
+		panic(err)
+	}
+	return "&tls=checked"
+}
+
+var secure = withTLS()
+
 func open(more string) *sql.DB {
 	e := os.Getenv
+	more += secure
 	db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s:%s)/%s?parseTime=true&charset=utf8mb4%s", e("USER"), e("PASSWORD"), e("HOST"), e("PORT"), e("DB"), more))
 	if err != nil {
 		panic(err)
@@ -211,7 +234,7 @@ func main() {
 	})
 	feature("wrong password", func() error {
 		e := os.Getenv
-		bad, _ := sql.Open("mysql", fmt.Sprintf("%s:wrong@tcp(%s:%s)/%s", e("USER"), e("HOST"), e("PORT"), e("DB")))
+		bad, _ := sql.Open("mysql", fmt.Sprintf("%s:wrong@tcp(%s:%s)/%s?%s", e("USER"), e("HOST"), e("PORT"), e("DB"), strings.TrimPrefix(secure, "&")))
 		return same(1045, code(bad.Ping()))
 	})
 	feature("drop", func() error { return run(db, "DROP TABLE drv_go") })

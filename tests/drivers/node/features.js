@@ -1,7 +1,7 @@
 // mysql2 for Node, its promise interface, pools and prepared statements.
 const mysql = require('mysql2/promise');
 const { Readable } = require('stream');
-const login = { host: process.env.HOST, port: +process.env.PORT, user: process.env.USER, password: process.env.PASSWORD, database: process.env.DB };
+const login = { host: process.env.HOST, port: +process.env.PORT, user: process.env.USER, password: process.env.PASSWORD, database: process.env.DB, ...(process.env.TLS_CA && { ssl: { ca: require('fs').readFileSync(process.env.TLS_CA) } }) };
 
 async function feature(name, run) {
   try { await run(); console.log(`ok ${name}`); } catch (e) { console.log(`FAIL ${name} ${String(e.message).replace(/\n/g, ' ')}`); }

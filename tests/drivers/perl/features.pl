@@ -2,6 +2,7 @@
 use strict; use warnings; use DBI; use File::Temp;
 
 my $dsn = "DBI:mysql:database=$ENV{DB};host=$ENV{HOST};port=$ENV{PORT}";
+$dsn .= ";mysql_ssl=1;mysql_ssl_optional=1;mysql_ssl_ca_file=$ENV{TLS_CA}" if $ENV{TLS_CA};
 sub connect_with { my ($more) = @_; return DBI->connect($dsn . ($more // ''), $ENV{USER}, $ENV{PASSWORD}, { RaiseError => 1, PrintError => 0, AutoCommit => 1, mysql_enable_utf8mb4 => 1 }); }
 sub same { my ($wanted, $got) = map { $_ // 'NULL' } @_; die "wanted $wanted, got $got\n" unless $wanted eq $got; }
 sub feature { my ($name, $run) = @_; my $ok = eval { $run->(); 1 }; my $why = $@; $why =~ s/\n/ /g; print $ok ? "ok $name\n" : "FAIL $name $why\n"; }

@@ -1,5 +1,7 @@
 <?php
 // What the PHP scripts share: one line per feature, and the connection's parameters from the environment.
+// The authority that the server's certificate is checked by; false: no TLS.
+$ca = getenv('TLS_CA');
 $host = getenv('HOST'); $port = (int) getenv('PORT'); $user = getenv('USER'); $password = getenv('PASSWORD'); $db = getenv('DB');
 
 function feature(string $name, callable $run): void
@@ -18,6 +20,9 @@ function same(mixed $wanted, mixed $got): void
         throw new Exception('wanted ' . var_export($wanted, true) . ', got ' . var_export($got, true));
     }
 }
+
+/** A hint in front of a read of what another connection wrote: only within one connection reads see every write at once. */
+const FRESH = '/* pointsman: role=writer */ ';
 
 /** The error code that $run throws. */
 function code_of(callable $run): int

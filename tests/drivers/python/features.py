@@ -5,6 +5,10 @@ name = sys.argv[1]
 db = importlib.import_module(name)
 cursors = importlib.import_module(name + ".cursors")
 LOGIN = dict(host=os.environ["HOST"], port=int(os.environ["PORT"]), user=os.environ["USER"], password=os.environ["PASSWORD"], database=os.environ["DB"], charset="utf8mb4")
+if "TLS_CA" in os.environ:
+    LOGIN["ssl"] = dict(ca=os.environ["TLS_CA"])
+# In front of a read of what another connection wrote: only within one connection reads see every write at once.
+FRESH = "/* pointsman: role=writer */ "
 
 
 def connect(**more):
@@ -76,7 +80,7 @@ def _():
     a.autocommit(False)
     one(a, "DELETE FROM drv_py")
     a.close()
-    same((3,), one(connect(), "SELECT COUNT(*) FROM drv_py"))
+    same((3,), one(connect(), FRESH + "SELECT COUNT(*) FROM drv_py"))
 
 
 @feature("dictionary cursor")

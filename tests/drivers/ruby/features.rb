@@ -2,7 +2,7 @@
 require 'mysql2'
 require 'tempfile'
 
-LOGIN = { host: ENV['HOST'], port: ENV['PORT'].to_i, username: ENV['USER'], password: ENV['PASSWORD'], database: ENV['DB'], encoding: 'utf8mb4' }.freeze
+LOGIN = { host: ENV['HOST'], port: ENV['PORT'].to_i, username: ENV['USER'], password: ENV['PASSWORD'], database: ENV['DB'], encoding: 'utf8mb4' }.merge(ENV['TLS_CA'] ? { sslca: ENV['TLS_CA'] } : {}).freeze
 def connect(more = {}) = Mysql2::Client.new(LOGIN.merge(more))
 
 def feature(name)

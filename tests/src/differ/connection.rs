@@ -100,6 +100,11 @@ impl Connection {
         self.results(&|_| None)
     }
 
+    /// A command byte of the caller's choice that has no answer.
+    pub fn send_raw(&mut self, command: u8, body: &[u8]) -> Result<(), WireError> {
+        self.send(command, body)
+    }
+
     /// COM_FIELD_LIST: column definitions with defaults, then EOF.
     pub fn field_list(&mut self, table: &str) -> Reply {
         let mut body = table.as_bytes().to_vec();
@@ -266,10 +271,11 @@ impl Connection {
         let columns = Reader(head).lenenc("column count")?;
         events.push(Event::Columns(columns));
         self.definitions(columns, events)?;
-        // With a cursor the EOF after the columns is the last packet.
+        // With a cursor the EOF after the columns is the last packet, and an error may come in its place.
         let cursor = !self.has(cap::DEPRECATE_EOF)
             && events.last().and_then(Event::status).is_some_and(|s| s & status::CURSOR_EXISTS != 0);
-        if cursor { Ok(()) } else { self.rows(events) }
+        let failed = matches!(events.last(), Some(Event::Err(_)));
+        if cursor || failed { Ok(()) } else { self.rows(events) }
     }
 
     /// `count` column definitions and, for clients that want it, the EOF behind them.
@@ -278,7 +284,9 @@ impl Connection {
             events.push(Event::Column(Column::read(&self.packets.read()?)?));
         }
         if count > 0 && !self.has(cap::DEPRECATE_EOF) {
-            events.push(read_eof(&self.packets.read()?)?);
+            let packet = self.packets.read()?;
+            let failed = packet.first() == Some(&0xff);
+            events.push(if failed { Event::Err(ErrPacket::read(&packet)?) } else { read_eof(&packet)? });
         }
         Ok(())
     }

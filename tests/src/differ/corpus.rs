@@ -7,7 +7,8 @@
 //! Directives for the whole file, before its first statement: `-- server mariadb` or `-- server mysql`.
 //! For the next statement or action only: `-- only mariadb|mysql`, `-- sorted` (rows in any order), `-- text`
 //! (never prepared), `-- params 1, 'a', NULL`, `-- mask rows,count,message,info,length,trackers,status`.
-//! Until changed: `-- delimiter //`. Actions, each compared like a statement: `-- connection NAME`,
+//! Until changed: `-- delimiter //`, `-- cursors off` (of the next statements, whose cursor would crash a server).
+//! Actions, each compared like a statement: `-- connection NAME`,
 //! `-- disconnect NAME`, `-- reset`, `-- change_user SCHEMA`, `-- init_db SCHEMA`, `-- ping`, `-- statistics`,
 //! `-- field_list TABLE`, `-- multi_statements on|off`, `-- command HEX`.
 
@@ -74,6 +75,8 @@ pub struct Step {
     pub only: Option<ServerKind>,
     pub sorted: bool,
     pub text_only: bool,
+    /// A client that uses cursors asks for one here too.
+    pub cursor: bool,
     pub parameters: Vec<Parameter>,
     pub mask: Mask,
 }
@@ -127,6 +130,7 @@ impl Script {
 struct Parser {
     script: Script,
     delimiter: String,
+    cursors: bool,
     /// The statement being read, and its first line.
     pending: Option<(usize, String)>,
     next: Step,
@@ -139,6 +143,7 @@ fn blank_step() -> Step {
         only: None,
         sorted: false,
         text_only: false,
+        cursor: true,
         parameters: Vec::new(),
         mask: Mask::default(),
     }
@@ -147,7 +152,7 @@ fn blank_step() -> Step {
 impl Parser {
     fn new(name: &str) -> Self {
         let script = Script { name: name.to_owned(), server: None, steps: Vec::new() };
-        Self { script, delimiter: ";".to_owned(), pending: None, next: blank_step() }
+        Self { script, delimiter: ";".to_owned(), cursors: true, pending: None, next: blank_step() }
     }
 
     fn line(&mut self, number: usize, line: &str) -> Result<(), usize> {
@@ -178,7 +183,7 @@ impl Parser {
 
     fn push(&mut self, line: usize, action: Action) {
         let step = std::mem::replace(&mut self.next, blank_step());
-        self.script.steps.push(Step { line, action, ..step });
+        self.script.steps.push(Step { line, action, cursor: self.cursors, ..step });
     }
 
     /// `None` if the directive's argument makes no sense; unknown words are remarks.
@@ -191,6 +196,7 @@ impl Parser {
             "only" => self.next.only = Some(ServerKind::parse(argument)?),
             "sorted" => self.next.sorted = true,
             "text" => self.next.text_only = true,
+            "cursors" => self.cursors = parse_switch(argument)?,
             "params" => self.next.parameters = parameters::parse(argument)?,
             "mask" => self.next.mask = parse_mask(argument)?,
             _ => {
@@ -222,11 +228,18 @@ fn parse_action(word: &str, argument: &str) -> Option<Option<Action>> {
         ("ping", "") => Action::Ping,
         ("statistics", "") => Action::Statistics,
         ("field_list", _) => Action::FieldList(owned),
-        ("multi_statements", "on") => Action::MultiStatements(true),
-        ("multi_statements", "off") => Action::MultiStatements(false),
+        ("multi_statements", _) => Action::MultiStatements(parse_switch(argument)?),
         ("command", hex) => Action::Command(parse_hex(hex)?),
         _ => return Some(None),
     }))
+}
+
+fn parse_switch(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 fn parse_hex(hex: &str) -> Option<Vec<u8>> {

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`corpus`] (what is run), [`profile`] (as which client), [`runner`] (running it),
 //! [`reply`] (what came back), [`compare`] (where two runs differ), [`baseline`] (putting a server back),
-//! [`campaign`] (all of it).
+//! [`campaign`] (all of it), [`known`] (which differences may be).
 //!
 //! Sources: MySQL source documentation, "Client/Server Protocol"; MariaDB knowledge base, the same title.
 
@@ -17,6 +17,7 @@ pub mod compare;
 pub mod connection;
 pub mod corpus;
 pub mod error;
+pub mod known;
 pub mod login;
 pub mod packets;
 pub mod parameters;
@@ -31,6 +32,7 @@ pub use compare::{Difference, compare, summary};
 pub use connection::Connection;
 pub use corpus::{Script, ServerKind};
 pub use error::WireError;
+pub use known::{Known, Setting, Verdict};
 pub use profile::{Mode, Profile};
 pub use runner::{Outcome, Runner};
 pub use target::Target;

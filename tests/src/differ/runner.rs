@@ -143,7 +143,7 @@ impl<'a> Runner<'a> {
 
     fn execute(&mut self, id: StatementId, step: &Step, replies: &mut Vec<(&'static str, Reply)>) {
         let files = self.files.clone();
-        let cursor = self.profile.mode == Mode::Cursor;
+        let cursor = self.profile.mode == Mode::Cursor && step.cursor;
         let connection = self.connections.get_mut(&self.current).expect("opened by step");
         let reply = connection.execute(id, &step.parameters, cursor, &|name| fs::read(files.join(name)).ok());
         let mut open = cursor && has_status(&reply, status::CURSOR_EXISTS);

@@ -64,10 +64,10 @@ fn fill(proxy: &Proxy, group: &Group) -> Lab<()> {
 fn print_what_to_try(group: &Group, proxy: &Proxy, site: &Site) {
     let replica = &group.replicas()[0];
     println!("\nIt stays up until Ctrl-C. To try:");
-    println!("   mysql -h127.0.0.1 -P{} -uapp -papp shop", proxy.port);
+    println!("   mariadb -h127.0.0.1 -P{} -uapp -papp shop", proxy.port);
     println!("   http://127.0.0.1:{}/", site.port);
     println!("   tail -f {}/general.log          # what replica {} is asked", replica.dir().display(), replica.id);
-    println!("   mysql -h127.0.0.1 -P{} -uroot -e 'STOP SLAVE'   # its reads move elsewhere", replica.port);
+    println!("   mariadb -h127.0.0.1 -P{} -uroot -e 'STOP SLAVE'   # its reads move elsewhere", replica.port);
     println!("   kill -STOP {}; sleep 5; kill -CONT {}   # a replica that hangs", replica.pid(), replica.pid());
     println!("   curl http://127.0.0.1:{}/readyz", proxy.http_port);
     println!("   less {}", proxy.log_file().display());
