@@ -195,7 +195,7 @@ class Suite:
         except subprocess.TimeoutExpired as timeout:
             code, said = "timeout", timeout.stderr or b""
             self.server.end_sessions()
-        recorded = result.read_bytes().replace(str(port).encode(), b"PORT") if result.exists() else b""
+        recorded = re.sub(rb"(?<![\w.])%d(?!\w)" % port, b"PORT", result.read_bytes()) if result.exists() else b""
         result.write_bytes(recorded)
         result.with_suffix(result.suffix + ".stderr").write_bytes(said)
         return code, recorded
@@ -239,7 +239,7 @@ class Results:
     """The verdict of each file, and what is printed of them."""
 
     def __init__(self, options, tests):
-        self.options, self.tests, self.verdicts, self.unsteady = options, tests, {}, []
+        self.options, self.tests, self.verdicts, self.seconds, self.unsteady = options, tests, {}, {}, []
 
     def compare(self, lanes):
         self.one_pass(lanes, self.tests, self.options.out / "first", FILE_LIMITS[0])
@@ -256,15 +256,15 @@ class Results:
             free.put(lane)
 
         def one(test):
-            lane = free.get()
+            lane, start = free.get(), time.monotonic()
             try:
-                return lane.judge(test, out, limit)
+                return lane.judge(test, out, limit), time.monotonic() - start
             finally:
                 free.put(lane)
 
         with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
-            for number, (test, verdict) in enumerate(zip(tests, pool.map(one, tests)), 1):
-                self.verdicts[test] = verdict
+            for number, (test, (verdict, seconds)) in enumerate(zip(tests, pool.map(one, tests)), 1):
+                self.verdicts[test], self.seconds[test] = verdict, seconds
                 if verdict != "same":
                     print(f"{number}/{len(tests)} {test}: {verdict}", flush=True)
                 else:
@@ -277,7 +277,9 @@ class Results:
         return [test for test in self.tests if self.verdicts.get(test, "").startswith(verdict)]
 
     def report(self, known):
-        """Prints the table; the exit code."""
+        """Prints the table; the exit code. What became of each file, and in how many seconds, is kept in a file."""
+        lines = (f"{test}\t{self.seconds[test]:.1f}\t{self.verdicts[test]}\n" for test in self.tests)
+        (self.options.out / "results.txt").write_text("".join(lines))
         same, differ, unusable = (self.having(verdict) for verdict in ("same", "differ", "unusable"))
         share = 100 * len(same) / max(1, len(same) + len(differ))
         print(f"\nmode {self.options.mode}: same {len(same)}, differ {len(differ)}, unusable here {len(unusable)}: {share:.1f} % the same")

@@ -24,6 +24,8 @@ if [ "$purpose" != demo ]; then
     need debootstrap debootstrap
     need haproxy haproxy
     need python3 python3
+    need valgrind valgrind
+    need strace strace
 fi
 if command -v php >/dev/null 2>&1; then
     php -m | grep -qx mysqli && php -m | grep -qx pdo_mysql || missing="$missing php-mysql"

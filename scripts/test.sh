@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the named stages (fmt, lint, unit, it) in order, says which one it is at and for how long it ran, and ends with
+# Runs the named stages (fmt, lint, unit, gates, it) in order, says which one it is at and for how long it ran, and ends with
 # one line that counts all tests: "N passed, N failed".
 # After `it`, further words are filters for the names of integration tests.
 set -u
@@ -29,6 +29,14 @@ stage() {
     unit)
         say "unit tests: every crate but pointsman-tests" &&
             counted cargo test --workspace --exclude pointsman-tests --no-fail-fast
+        ;;
+    gates)
+        say "build of the release binary, whose queries are counted" &&
+            cargo build --release -p pointsman-proxy --bin pointsman --quiet &&
+            cargo build --release -p pointsman-planner --example analysis_loop --quiet &&
+            cargo build -p pointsman-benches --bin null-backend --quiet || return 1
+        say "gates: instructions, system calls, allocations and memory against benches/budgets.toml" &&
+            counted cargo test -p pointsman-benches --test gates -- --test-threads=1 --show-output
         ;;
     it)
         say "build of the program under test" && cargo build -p pointsman-proxy --bin pointsman --quiet || return 1
