@@ -228,6 +228,7 @@ impl Session {
         if outcome.read_only {
             self.shard().distrust(conn.server.id);
         }
+        let before = self.status;
         self.learn(&mut conn, request, outcome);
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
             self.keep_prepared(&mut conn, key, ok.statement_id).await;
@@ -251,9 +252,7 @@ impl Session {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }
-        if request.plan.writes {
-            self.note_write(outcome.gtids.as_deref(), &conn.server);
-        }
+        self.note_writes(request, outcome, before, &conn.server);
         self.keep_or_release(conn, outcome.error.is_some()).await;
     }
 

@@ -9,6 +9,7 @@ pub mod definitions;
 mod diagnostics;
 mod execute;
 mod execution;
+mod freshness;
 mod infile;
 mod kill;
 mod lease;
@@ -76,7 +77,7 @@ pub struct Session {
     hold_until: u64,
     pins: Pins,
     results: ResultState,
-    freshness: lease::Freshness,
+    freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<stmt::Preparing>,
     /// COM_CHANGE_USERs that were refused.
@@ -103,7 +104,7 @@ impl Session {
             hold_until: u64::MAX,
             pins: Pins::default(),
             results: ResultState::default(),
-            freshness: lease::Freshness::default(),
+            freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,
             failed_changes: 0,

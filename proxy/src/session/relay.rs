@@ -485,6 +485,15 @@ impl Outcome {
         }
     }
 
+    /// Stacked statements tell of one each.
+    fn note_gtids(&mut self, told: &[u8]) {
+        let gtids = self.gtids.get_or_insert_default();
+        if !gtids.is_empty() && !told.is_empty() {
+            gtids.push(b',');
+        }
+        gtids.extend_from_slice(told);
+    }
+
     fn note_end(&mut self, ok: &OkPacket<'_>) {
         self.status = ok.status;
         self.warnings = ok.warnings;
@@ -493,13 +502,13 @@ impl Outcome {
         }
         for change in Changes::new(ok.changes) {
             match change {
-                Change::SystemVariable { name, value } if name == b"last_gtid" => self.gtids = Some(value.to_vec()),
+                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value),
                 Change::SystemVariable { name, value } => {
                     self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
                 }
                 Change::Schema(name) => self.schema = Some(name.to_vec()),
                 Change::StateChanged => self.state_changed = true,
-                Change::Gtids(set) => self.gtids = Some(set.to_vec()),
+                Change::Gtids(set) => self.note_gtids(set),
                 Change::Transaction { .. } | Change::Other => {}
             }
         }
