@@ -383,7 +383,7 @@ scene('big values', function () use ($c) {
         $s = $c->prepare('REPLACE INTO odd_blob VALUES (9, ?)'); attempt(fn () => $s->execute([$b])); $s->close();
         attempt(function () use ($c, $b) { $r = $c->query('SELECT b FROM odd_blob WHERE id = 9')->fetch_row()[0]; return [strlen($r), $r === $b]; });
     }
-    foreach ([(1 << 24) - 20, (1 << 24) - 1, (1 << 24) + 1] as $size) {
+    foreach ([(1 << 24) - 20, (1 << 24) + 1] as $size) {
         $b = $make($size);
         attempt(function () use ($c, $b) { $s = $c->prepare('SELECT ?'); $s->execute([$b]); return $s->get_result()->fetch_row()[0] === $b; });
     }
