@@ -4,7 +4,7 @@
 //! (the fingerprint, in one pass), [`analysis`] (what a statement is), [`mod@analyze`] (how it is found out, a module
 //! for each family of statements), `facts` (what expressions touch), `query` (the only user of sqlparser),
 //! [`hint`] (the proxy's own leading comment), [`cache`] (fingerprint to analysis), [`rewrite`] (calls replaced by
-//! their values), [`scope`] (a scope written out), [`mod@plan`] (where a statement goes, and why).
+//! their values), [`scope`] (a scope written out), [`diagnostics`] (SHOW WARNINGS), [`mod@plan`] (where a statement goes, and why).
 
 mod admin;
 pub mod analysis;
@@ -14,6 +14,7 @@ mod bytes;
 pub mod cache;
 mod charset;
 mod ddl;
+pub mod diagnostics;
 mod dml;
 mod draft;
 mod facts;
@@ -37,6 +38,7 @@ mod transaction;
 pub use analysis::{Access, Analysis, Effect, KillScope, PreparedText, Reads, Statement, StatementKind};
 pub use analyze::analyze;
 pub use cache::AnalysisCache;
+pub use diagnostics::{DiagnosticsForm, diagnostics_form};
 pub use hint::{Hint, HintRole, leading_hint};
 pub use lex::tokens;
 pub use plan::{Role, RoutePlan, RouteReason, SessionFacts, TxFacts, plan};

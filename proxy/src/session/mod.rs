@@ -9,6 +9,7 @@ pub mod definitions;
 mod diagnostics;
 mod execute;
 mod execution;
+mod freshness;
 mod infile;
 mod kill;
 mod lease;
@@ -75,7 +76,9 @@ pub struct Session {
     hold_until: u64,
     pins: Pins,
     results: ResultState,
-    freshness: lease::Freshness,
+    /// It has used GET DIAGNOSTICS, which no copy can answer: its warnings stay on their connection.
+    gets_diagnostics: bool,
+    freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<stmt::Preparing>,
     /// COM_CHANGE_USERs that were refused.
@@ -102,7 +105,8 @@ impl Session {
             hold_until: u64::MAX,
             pins: Pins::default(),
             results: ResultState::default(),
-            freshness: lease::Freshness::default(),
+            gets_diagnostics: false,
+            freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,
             failed_changes: 0,

@@ -353,7 +353,9 @@ impl<'a> Relay<'a> {
         self.outcome.results += 1;
         self.outcome.rows = None;
         self.outcome.affected_rows = ok.affected_rows;
-        self.outcome.last_insert_id = ok.last_insert_id;
+        if ok.last_insert_id != 0 {
+            self.outcome.last_insert_id = ok.last_insert_id;
+        }
         self.outcome.note_end(&ok);
         self.reader.accept(Control::Ok, payload, status)?;
         if !changed && !status.contains(Status::SESSION_STATE_CHANGED) && self.mode.warnings.is_none() {
@@ -485,6 +487,15 @@ impl Outcome {
         }
     }
 
+    /// Stacked statements tell of one each.
+    fn note_gtids(&mut self, told: &[u8]) {
+        let gtids = self.gtids.get_or_insert_default();
+        if !gtids.is_empty() && !told.is_empty() {
+            gtids.push(b',');
+        }
+        gtids.extend_from_slice(told);
+    }
+
     fn note_end(&mut self, ok: &OkPacket<'_>) {
         self.status = ok.status;
         self.warnings = ok.warnings;
@@ -493,13 +504,13 @@ impl Outcome {
         }
         for change in Changes::new(ok.changes) {
             match change {
-                Change::SystemVariable { name, value } if name == b"last_gtid" => self.gtids = Some(value.to_vec()),
+                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value),
                 Change::SystemVariable { name, value } => {
                     self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
                 }
                 Change::Schema(name) => self.schema = Some(name.to_vec()),
                 Change::StateChanged => self.state_changed = true,
-                Change::Gtids(set) => self.gtids = Some(set.to_vec()),
+                Change::Gtids(set) => self.note_gtids(set),
                 Change::Transaction { .. } | Change::Other => {}
             }
         }
