@@ -16,7 +16,6 @@ use pointsman_planner::{
     Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
 };
 use pointsman_protocol::Command;
-use pointsman_protocol::command::COM_PING;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
@@ -71,17 +70,14 @@ impl Session {
         if self.state.reading.server == ServerKind::MariaDb {
             return 0;
         }
-        match (self.results.diagnostics.count(), &mut self.lease) {
-            (Some(count), _) => count,
-            (None, None) => 0,
-            (None, Some(conn)) => {
-                let mut ping = Vec::with_capacity(8);
-                BackendConn::put_command(&mut ping, COM_PING, &[]);
-                // A connection that fails here is found dead by the next statement.
-                let pong = Box::pin(conn.roundtrip(&ping, ReplyKind::Single, &self.core.buffers)).await;
-                pong.map_or(0, |reply| reply.warnings)
-            }
+        if let Some(count) = self.results.diagnostics.told() {
+            return count;
         }
+        let Some(mut conn) = self.lease.take() else { return 0 };
+        // A connection that fails here is found dead by the next statement.
+        let told = Box::pin(self.told_by(&mut conn)).await.unwrap_or(0);
+        self.lease = Some(conn);
+        told
     }
 
     /// Sends a command to the writer (or the connection in hand) as it is and relays the reply.

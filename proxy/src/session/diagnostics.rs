@@ -45,7 +45,17 @@ impl Session {
             }
         };
         let wire = cut(wire, &rows, format);
+        self.results.diagnostics.told_none();
         Some(self.replay(&wire, sequence).await)
+    }
+
+    /// GET DIAGNOSTICS asks for more than was copied. A session that has used it keeps its connection for it.
+    pub(super) async fn get_diagnostics(&mut self, sequence: u8) -> Option<Step> {
+        self.gets_diagnostics = true;
+        let copied = matches!(self.results.diagnostics, Diagnostics::Captured(_));
+        let what = "GET DIAGNOSTICS of a connection that was given back after result_state_hold_ms";
+        let error = copied.then(|| ClientError::not_supported(what))?;
+        Some(self.answer_error(sequence, &error).await)
     }
 
     /// An error of the proxy's own that stands for one of a server's: a server is made to raise it, so that SHOW

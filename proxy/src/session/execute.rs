@@ -6,7 +6,7 @@ use super::definitions::changes_schema;
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
-use super::results::{Leaves, LeavesDiagnostics};
+use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::sync::{COMPUTED, Needs};
 use super::text_statements::{qualified, refuted, takes_one_lock};
 use super::tracking::changes_trackers;
@@ -141,6 +141,7 @@ impl Session {
         let mut needs = self.needs(request.reads);
         // A trigger may read them.
         needs.user_vars |= request.plan.writes;
+        needs.last_insert_id = needs.last_insert_id.or_else(|| self.insert_id_to_bring(conn, request));
         if request.kind == ReplyKind::Prepare {
             self.before_prepare(&conn.server);
         }
@@ -173,13 +174,25 @@ impl Session {
         ended.map(|()| outcome).map_err(Failure::Relay)
     }
 
+    /// LAST_INSERT_ID() for a statement that may change it: else nobody could tell afterwards whether what is there is
+    /// this session's.
+    fn insert_id_to_bring(&self, conn: &BackendConn, request: &Request<'_>) -> Option<u64> {
+        let changes = |e: &Effect| matches!(e, Effect::MayChangeLastInsertId);
+        if request.kind != ReplyKind::Results || !request.analysis.effects().any(changes) {
+            return None;
+        }
+        let leaves = Leaves::of(&request.analysis.statements, self.state.reading.server);
+        let doubtful = conn.actual.last_insert_id.is_none() || leaves.insert_id_untold;
+        doubtful.then(|| self.results.last_insert_id.known()).flatten()
+    }
+
     /// MySQL's reply to COM_INIT_DB counts the last statement's warnings again; on a connection that another session
     /// has used they would be that session's.
     fn warnings_told_again(&self, request: &Request<'_>) -> Option<u16> {
         if request.kind != ReplyKind::Single || self.state.reading.server != ServerKind::MySql {
             return None;
         }
-        self.results.diagnostics.count()
+        self.results.diagnostics.told()
     }
 
     /// The status that the server would have put into an EOF behind the definitions.
@@ -285,7 +298,7 @@ impl Session {
         conn.actual.schema.clone_from(&self.state.wanted.schema);
         conn.actual.vars.clone_from(&self.state.wanted.vars);
         self.results.note_insert_id_before(outcome.last_insert_id, conn.actual.last_insert_id);
-        if outcome.last_insert_id != 0 || leaves.insert_id || leaves.unknown || outcome.error.is_some() {
+        if !ResultState::leaves_insert_id_alone(outcome, leaves, ran) {
             conn.actual.last_insert_id = None;
         }
         conn.actual.diagnostics_empty = outcome.error.is_none()
@@ -296,7 +309,7 @@ impl Session {
                 _ => conn.actual.diagnostics_empty,
             };
         self.results.note(outcome, leaves, ran);
-        if !one_shot && uses_one_shots(request.analysis) {
+        if ran && !one_shot && uses_one_shots(request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }
     }
@@ -307,7 +320,9 @@ impl Session {
         let analysis = request.analysis.clone();
         let schema = self.schema_before_effects(&analysis);
         for effect in analysis.effects() {
-            let applies = outcome.error.is_none() || (partial && !ends_a_pin(effect));
+            // A statement that fails has assigned as far as it came.
+            let assigns = matches!(effect, Effect::UserVarComputed { .. });
+            let applies = outcome.error.is_none() || assigns || (partial && !ends_a_pin(effect));
             if applies && !refuted(effect, outcome) {
                 self.apply_effect(conn, &qualified(effect, schema.as_deref()));
             }

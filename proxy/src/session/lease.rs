@@ -286,9 +286,7 @@ impl Session {
     pub(super) fn needs(&self, reads: Reads) -> Needs {
         let mut needs = Needs::of(reads);
         if reads.intersects(Reads::LAST_INSERT_ID | Reads::ANYTHING) {
-            if let super::results::Kept::Known(id) = self.results.last_insert_id {
-                needs.last_insert_id = Some(id);
-            }
+            needs.last_insert_id = self.results.last_insert_id.known();
         }
         needs.empty_diagnostics =
             reads.contains(Reads::DIAGNOSTICS) && self.results.diagnostics == super::results::Diagnostics::Empty;

@@ -77,6 +77,8 @@ pub struct Session {
     hold_until: u64,
     pins: Pins,
     results: ResultState,
+    /// It has used GET DIAGNOSTICS, which no copy can answer: its warnings stay on their connection.
+    gets_diagnostics: bool,
     freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<stmt::Preparing>,
@@ -104,6 +106,7 @@ impl Session {
             hold_until: u64::MAX,
             pins: Pins::default(),
             results: ResultState::default(),
+            gets_diagnostics: false,
             freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,

@@ -80,6 +80,7 @@ impl Session {
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(analysis, text, RowFormat::Text, sequence).await
             }
+            StatementKind::GetDiagnostics => self.get_diagnostics(sequence).await,
             _ => None,
         }
     }
@@ -158,8 +159,8 @@ impl Session {
 
 /// Whether [`Session::answer_here`] is to be asked: its future costs an allocation, which usual statements don't pay.
 fn may_answer_here(analysis: &Analysis) -> bool {
-    use StatementKind::{Kill, ShowErrors, ShowWarnings};
-    matches!(&analysis.statements[..], [s] if matches!(s.kind, Kill | ShowWarnings | ShowErrors))
+    use StatementKind::{GetDiagnostics, Kill, ShowErrors, ShowWarnings};
+    matches!(&analysis.statements[..], [s] if matches!(s.kind, Kill | ShowWarnings | ShowErrors | GetDiagnostics))
 }
 
 /// The leading comment's hint, and query attributes of the same names over it.

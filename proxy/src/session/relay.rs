@@ -353,7 +353,9 @@ impl<'a> Relay<'a> {
         self.outcome.results += 1;
         self.outcome.rows = None;
         self.outcome.affected_rows = ok.affected_rows;
-        self.outcome.last_insert_id = ok.last_insert_id;
+        if ok.last_insert_id != 0 {
+            self.outcome.last_insert_id = ok.last_insert_id;
+        }
         self.outcome.note_end(&ok);
         self.reader.accept(Control::Ok, payload, status)?;
         if !changed && !status.contains(Status::SESSION_STATE_CHANGED) && self.mode.warnings.is_none() {

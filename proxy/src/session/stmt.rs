@@ -15,7 +15,9 @@ use super::{Next, Session, Step};
 use crate::backend::conn::{Prepared, StatementKey};
 use crate::error::ClientError;
 use crate::servers::Server;
-use pointsman_planner::{Analysis, Effect, Hint, Reads, Role, RoutePlan, RouteReason, ServerKind, leading_hint};
+use pointsman_planner::{
+    Analysis, Effect, Hint, Reads, Role, RoutePlan, RouteReason, ServerKind, StatementKind, leading_hint,
+};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::HEADER_LEN;
 use pointsman_protocol::reply::Status;
@@ -118,7 +120,8 @@ impl Session {
             statement_id: Some(id),
             analysis: &analysis,
             plan: RoutePlan { writes: false, ..plan },
-            reads,
+            // What asks for the last statement's warnings is prepared where they are.
+            reads: reads | (analysis.reads() & Reads::DIAGNOSTICS),
             execute: None,
         };
         let text: Rc<[u8]> = text.into();
@@ -248,7 +251,11 @@ impl Session {
                 return step;
             }
         }
-        if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
+        if matches!(&analysis.statements[..], [s] if s.kind == StatementKind::GetDiagnostics) {
+            if let Some(step) = Box::pin(self.get_diagnostics(sequence)).await {
+                return step;
+            }
+        } else if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
             let answer = self.captured_diagnostics(&analysis, &execution.text, RowFormat::Binary, sequence);
             if let Some(step) = Box::pin(answer).await {
                 return step;
