@@ -69,7 +69,8 @@ if [ "$purpose" != demo ] && [ -r "$drivers" ]; then
     lacking=""
     for package in $wanted; do
         # npm comes with other makers' nodejs, which conflicts with Debian's npm.
-        dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || lacking="$lacking $package"
+        [ "$package" = npm ] && command -v npm >/dev/null 2>&1 && continue
+        dpkg -s "$package" >/dev/null 2>&1 || lacking="$lacking $package"
     done
     if [ -n "$lacking" ]; then
         [ -n "$(ls /var/lib/apt/lists 2>/dev/null | grep Packages)" ] || as_root apt-get update -q || true

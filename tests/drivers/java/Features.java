@@ -4,7 +4,7 @@ import java.sql.*;
 import java.util.Objects;
 
 public class Features {
-    static final String URL = "jdbc:mariadb://" + System.getenv("HOST") + ":" + System.getenv("PORT") + "/" + System.getenv("DB") + "?allowLocalInfile=true&allowPublicKeyRetrieval=true" + (System.getenv("TLS_CA") == null ? "" : "&useSSL=true&serverSslCert=" + System.getenv("TLS_CA"));
+    static final String URL = "jdbc:mariadb://" + System.getenv("HOST") + ":" + System.getenv("PORT") + "/" + System.getenv("DB") + "?allowLocalInfile=true&allowPublicKeyRetrieval=true&connectTimeout=300000" + (System.getenv("TLS_CA") == null ? "" : "&useSSL=true&serverSslCert=" + System.getenv("TLS_CA"));
 
     interface Run { void run() throws Exception; }
 
