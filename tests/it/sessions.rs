@@ -208,7 +208,7 @@ fn completion_type_chains_and_releases() -> Lab<()> {
     client.sql("INSERT INTO t (b) VALUES ('undone')")?;
     client.sql("ROLLBACK AND NO CHAIN")?;
     assert_eq!(place.client()?.value("SELECT GROUP_CONCAT(b) FROM t FOR UPDATE")?, "kept");
-    client.sql("SET completion_type = RELEASE")?;
+    client.sql("SET completion_type = 'RELEASE'")?;
     client.sql("BEGIN")?;
     client.sql("COMMIT")?;
     assert!(client.sql("SELECT 1").is_err(), "the server has closed the connection");
