@@ -83,6 +83,49 @@ fn variables_set_without_a_scope_are_private() -> Lab<()> {
 }
 
 #[test]
+fn what_is_set_for_a_statement_ends_with_it() -> Lab<()> {
+    let place = place()?;
+    let mut own = place.client()?;
+    let default = own.sql("SELECT @@sql_mode, @@div_precision_increment")?;
+    own.sql("SET STATEMENT sql_mode = '', div_precision_increment = 9 FOR SELECT 1")?;
+    // Each holds a connection, so that the session gets others.
+    let mut holders = Vec::new();
+    for _ in 0..3 {
+        let mut holder = place.client()?;
+        holder.sql("BEGIN")?;
+        holder.sql("SELECT 1 FOR UPDATE")?;
+        holders.push(holder);
+        assert_eq!(own.sql("SELECT @@sql_mode, @@div_precision_increment")?, default);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_schema_is_found_whatever_the_character_set() -> Lab<()> {
+    let place = place()?;
+    let schema = format!("{}_имя", place.schema);
+    place.everywhere(&format!("CREATE DATABASE {schema}"))?;
+    let mut own = place.client()?;
+    own.sql(&format!("USE {schema}"))?;
+    let name = own.value("SELECT HEX(CONVERT(DATABASE() USING utf8mb4))")?;
+    own.sql("SET NAMES koi8r")?;
+    let mut holders = Vec::new();
+    for _ in 0..3 {
+        let mut holder = place.client()?;
+        holder.sql("SET NAMES cp1251")?;
+        holder.sql("BEGIN")?;
+        holder.sql("SELECT 1 FOR UPDATE")?;
+        holders.push(holder);
+        assert_eq!(own.value("SELECT HEX(CONVERT(DATABASE() USING utf8mb4)) FOR UPDATE")?, name);
+        assert_eq!(own.value("SELECT @@character_set_client")?, "koi8r");
+    }
+    drop(holders);
+    let mut login = Client::connect(&place.proxy.login().schema(&schema))?;
+    assert_eq!(login.value("SELECT HEX(CONVERT(DATABASE() USING utf8mb4))")?, name);
+    place.everywhere(&format!("DROP DATABASE {schema}"))
+}
+
+#[test]
 fn variables_set_by_a_trigger_are_kept() -> Lab<()> {
     let place = with_table()?;
     place.everywhere("CREATE TRIGGER adds BEFORE INSERT ON t FOR EACH ROW SET @sum = @sum + 1")?;
@@ -225,6 +268,34 @@ fn found_rows_counts_the_last_select() -> Lab<()> {
         assert_eq!(place.client()?.sql("SELECT a FROM t LIMIT 3")?.len(), 3);
         assert_eq!(client.value("SELECT FOUND_ROWS()")?, "5");
     }
+    Ok(())
+}
+
+#[test]
+fn found_rows_is_what_the_server_says_of_it() -> Lab<()> {
+    let place = with_table()?;
+    place.everywhere("INSERT INTO t (b) VALUES ('a'), ('b'), ('c'), ('d'), ('e')")?;
+    let (mut client, mut direct) = (place.client()?, place.direct()?);
+    for statement in [
+        "SELECT a FROM t ORDER BY a LIMIT 1, 2",
+        "SELECT a FROM t ORDER BY a LIMIT 2 OFFSET 1;",
+        "SELECT a FROM t ORDER BY a LIMIT 10, 2",
+        "SELECT a FROM t UNION ALL SELECT a FROM t LIMIT 3",
+        "(SELECT a FROM t LIMIT 1, 2)",
+        "DO (SELECT COUNT(*) FROM t)",
+        "CREATE OR REPLACE TABLE copy SELECT 1 AS a",
+        "INSERT INTO copy SELECT a FROM t",
+        "DELETE t FROM t JOIN copy ON t.a = copy.a + 100",
+    ] {
+        direct.sql(statement)?;
+        let expected = direct.value("SELECT FOUND_ROWS()")?;
+        client.sql(statement)?;
+        let _other_session = place.client()?.sql("SELECT a FROM t LIMIT 1")?;
+        assert_eq!(client.value("SELECT FOUND_ROWS()")?, expected, "{statement}");
+    }
+    client.prepared("SELECT a FROM t ORDER BY a LIMIT ?, ?", (2, 2))?;
+    let _other_session = place.client()?.sql("SELECT a FROM t LIMIT 1")?;
+    assert_eq!(client.value("SELECT FOUND_ROWS()")?, "4");
     Ok(())
 }
 
