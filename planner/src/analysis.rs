@@ -30,6 +30,8 @@ pub enum FoundRows {
     /// It is the number of rows sent, and stays as it was where none are.
     #[default]
     Sent,
+    /// It stays as it was, whatever is sent.
+    Kept,
     /// The rows that LIMIT skipped count too, if any row was sent.
     BehindOffset,
     /// Only the server knows.

@@ -8,24 +8,66 @@ use crate::token::{Token, TokenKind};
 
 /// LIMIT, its two numbers and the comma; a text ends with them or with OFFSET and one number.
 const TAIL: usize = 4;
+/// CREATE OR REPLACE TEMPORARY TABLE.
+const CREATE_WORDS: usize = 5;
+/// What SHOW reads from information_schema.
+const QUERIED: [&str; 17] = [
+    "DATABASES",
+    "SCHEMAS",
+    "TABLES",
+    "COLUMNS",
+    "FIELDS",
+    "INDEX",
+    "INDEXES",
+    "KEYS",
+    "TRIGGERS",
+    "EVENTS",
+    "ENGINES",
+    "CHARSET",
+    "COLLATION",
+    "PLUGINS",
+    "STATUS",
+    "VARIABLES",
+    "COUNT",
+];
 
-/// How FOUND_ROWS() follows from the rows that a statement of that kind sends.
+/// How FOUND_ROWS() follows from the rows that a statement of that kind sends. Tried on MariaDB 10.11 and MySQL 9.7.
 pub(crate) fn found_rows(phrase: Phrase<'_>, kind: StatementKind) -> FoundRows {
-    use StatementKind::{Ddl, Delete, Do, Insert, Replace, Select, Set, Update};
+    use StatementKind::{Admin, Call, Ddl, Delete, Do, Execute, Explain, Handler, Insert, Opaque, Replace, Select};
+    use StatementKind::{Set, Show, ShowErrors, ShowWarnings, Update, Xa};
+    let computes = phrase.contains("SELECT");
     match kind {
         Select => of_query(phrase),
-        Insert | Replace | Set | Do if phrase.contains("SELECT") => FoundRows::Unclear,
-        Ddl if phrase.slice(0, 5).contains("TABLE") && phrase.contains("SELECT") => FoundRows::Unclear,
+        Insert | Replace | Set | Do if computes => FoundRows::Unclear,
+        Ddl if computes && phrase.slice(0, CREATE_WORDS).contains("TABLE") => FoundRows::Unclear,
         Update | Delete if has_several_tables(phrase) => FoundRows::Unclear,
+        // What they send is what RETURNING says.
+        Insert | Replace | Delete => FoundRows::Kept,
+        Show | ShowWarnings | ShowErrors => of_show(phrase),
+        Admin | Handler | Xa => FoundRows::Kept,
+        // The columns of a table; a plan may be made by running parts of it.
+        Explain if phrase.is_any(0, &["DESC", "DESCRIBE"]) && phrase.len() <= 3 => FoundRows::Sent,
+        Explain | Call | Execute | Opaque => FoundRows::Unclear,
         _ => FoundRows::Sent,
     }
+}
+
+/// SHOW is a query where it reads information_schema, and counts then.
+fn of_show(phrase: Phrase<'_>) -> FoundRows {
+    let at = phrase.skip_words(1, &["FULL", "EXTENDED", "SESSION", "LOCAL", "GLOBAL", "OPEN", "STORAGE"]);
+    let queried = phrase.is_any(at, &QUERIED)
+        || phrase.are(at, &["TABLE", "STATUS"])
+        || phrase.are(at, &["PROCEDURE", "STATUS"])
+        || phrase.are(at, &["FUNCTION", "STATUS"])
+        || phrase.are(at, &["CHARACTER", "SET"]);
+    if queried && phrase.is(0, "SHOW") { FoundRows::Sent } else { FoundRows::Kept }
 }
 
 fn of_query(phrase: Phrase<'_>) -> FoundRows {
     let limited = phrase.contains("LIMIT") || phrase.contains("FETCH");
     let combined = ["UNION", "INTERSECT", "EXCEPT"].iter().any(|word| phrase.contains(word));
     let simple = phrase.is_any(0, &["SELECT", "WITH"]) && !combined;
-    if phrase.contains("INTO") || (limited && !simple) {
+    if phrase.contains("INTO") || phrase.is(0, "VALUES") || (limited && !simple) {
         FoundRows::Unclear
     } else if offset(phrase).is_some() {
         FoundRows::BehindOffset
@@ -83,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_skipped_counts_where_the_text_tells_it() {
-        use FoundRows::{BehindOffset, Sent, Unclear};
+        use FoundRows::{BehindOffset, Kept, Sent, Unclear};
         let reading = Reading::new(ServerKind::MariaDb, 101_114, ClientCharset::Utf8);
         for (text, expected, skipped) in [
             ("SELECT a FROM t LIMIT 3", Sent, None),
@@ -97,7 +139,14 @@ mod tests {
             ("(SELECT a FROM t LIMIT 1, 2)", Unclear, None),
             ("SELECT a INTO @x FROM t LIMIT 1", Unclear, None),
             ("INSERT INTO t SELECT 1", Unclear, None),
-            ("INSERT INTO t VALUES (1)", Sent, None),
+            ("INSERT INTO t VALUES (1) RETURNING a", Kept, None),
+            ("SHOW FULL TABLES", Sent, None),
+            ("SHOW CREATE TABLE t", Kept, None),
+            ("SHOW TABLE STATUS", Sent, None),
+            ("SHOW WARNINGS", Kept, None),
+            ("DESC t", Sent, None),
+            ("EXPLAIN SELECT 1", Unclear, None),
+            ("CHECK TABLE t", Kept, None),
             ("CREATE OR REPLACE TEMPORARY TABLE t SELECT 1", Unclear, None),
             ("UPDATE t SET a = 1, b = 2", Sent, None),
             ("UPDATE t, u SET t.a = 1", Unclear, None),

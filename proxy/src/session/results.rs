@@ -109,8 +109,6 @@ pub struct Leaves {
     /// A routine or an unknown statement: anything.
     pub unknown: bool,
     pub diagnostics: LeavesDiagnostics,
-    /// Something else than SELECTs: which of them change FOUND_ROWS(), and how, differs between servers.
-    pub odd_results: bool,
     /// Of the last statement.
     pub found_rows: FoundRows,
     /// What [`FoundRows::BehindOffset`] speaks of, where the text tells.
@@ -123,7 +121,6 @@ impl Leaves {
         let mut leaves = Self::default();
         for statement in statements {
             leaves.diagnostics = LeavesDiagnostics::of(statement, server);
-            leaves.odd_results |= statement.kind != StatementKind::Select;
             leaves.found_rows = statement.found_rows;
             for effect in &statement.effects {
                 match effect {
@@ -140,12 +137,11 @@ impl Leaves {
     /// FOUND_ROWS() after a result of so many rows, where that is certain.
     fn found(&self, rows: u64) -> Option<u64> {
         match self.found_rows {
-            _ if self.odd_results => None,
             FoundRows::Sent => Some(rows),
             // Behind an offset beyond the end there is nothing to count from.
             FoundRows::BehindOffset if rows == 0 => None,
             FoundRows::BehindOffset => self.skipped_rows.and_then(|skipped| skipped.checked_add(rows)),
-            FoundRows::Unclear => None,
+            FoundRows::Kept | FoundRows::Unclear => None,
         }
     }
 
@@ -178,7 +174,9 @@ impl ResultState {
         match outcome.rows {
             Some(rows) => {
                 self.row_count = -1;
-                self.found_rows = leaves.found(rows).map_or(Kept::OnConnection, Kept::Known);
+                if leaves.found_rows != FoundRows::Kept {
+                    self.found_rows = leaves.found(rows).map_or(Kept::OnConnection, Kept::Known);
+                }
             }
             None => {
                 self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX);
