@@ -1,7 +1,7 @@
 //! What a session carries from one statement to the next: it must be as on one direct connection, whichever server and
 //! connection each statement ran on, and no other session may see it.
 
-use pointsman_tests::{Client, Lab};
+use pointsman_tests::{Client, Lab, Proxy};
 
 use crate::shared::{Place, place, same_answer};
 
@@ -102,26 +102,25 @@ fn what_is_set_for_a_statement_ends_with_it() -> Lab<()> {
 
 #[test]
 fn a_schema_is_found_whatever_the_character_set() -> Lab<()> {
+    const NAME: &str = "SELECT HEX(CONVERT(DATABASE() USING utf8mb4)) FOR UPDATE";
     let place = place()?;
     let schema = format!("{}_имя", place.schema);
     place.everywhere(&format!("CREATE DATABASE {schema}"))?;
-    let mut own = place.client()?;
+    // One connection at the writer: each session gets it as the other has left it.
+    let proxy = Proxy::of(place.group).more("[pool]\nmax_connections_per_server = 1").start()?;
+    let (mut own, mut other) = (proxy.client()?, proxy.client()?);
     own.sql(&format!("USE {schema}"))?;
-    let name = own.value("SELECT HEX(CONVERT(DATABASE() USING utf8mb4))")?;
+    let name = own.value(NAME)?;
     own.sql("SET NAMES koi8r")?;
-    let mut holders = Vec::new();
-    for _ in 0..3 {
-        let mut holder = place.client()?;
-        holder.sql("SET NAMES cp1251")?;
-        holder.sql("BEGIN")?;
-        holder.sql("SELECT 1 FOR UPDATE")?;
-        holders.push(holder);
-        assert_eq!(own.value("SELECT HEX(CONVERT(DATABASE() USING utf8mb4)) FOR UPDATE")?, name);
+    other.sql("SET NAMES cp1251")?;
+    for _ in 0..ROUNDS {
+        assert_eq!(other.value(NAME)?, "73686F70", "the other session's is shop");
+        assert_eq!(own.value(NAME)?, name);
         assert_eq!(own.value("SELECT @@character_set_client")?, "koi8r");
     }
-    drop(holders);
-    let mut login = Client::connect(&place.proxy.login().schema(&schema))?;
-    assert_eq!(login.value("SELECT HEX(CONVERT(DATABASE() USING utf8mb4))")?, name);
+    other.sql("SELECT 1 FOR UPDATE")?;
+    let mut login = Client::connect(&proxy.login().schema(&schema))?;
+    assert_eq!(login.value(NAME)?, name);
     place.everywhere(&format!("DROP DATABASE {schema}"))
 }
 
