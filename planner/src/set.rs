@@ -188,6 +188,10 @@ fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool
             statement.add(Effect::SessionBound { what });
         }
         _ => {
+            if name == "sql_auto_is_null" {
+                // It keeps its connection, which has to be one that INSERTs can go to.
+                statement.raise(Access::Writer);
+            }
             statement.add(Effect::SetSessionVar { name, to_default });
             if scope == Scope::ImpliedSystem {
                 statement.add(Effect::ImpliedScope);

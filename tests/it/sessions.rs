@@ -31,6 +31,24 @@ fn last_insert_id_is_each_sessions_own() -> Lab<()> {
 }
 
 #[test]
+fn the_last_row_is_found_by_null_where_that_is_asked_for() -> Lab<()> {
+    const BY_NULL: &str = "SELECT b FROM t WHERE a IS NULL FOR UPDATE";
+    let place = with_table()?;
+    let proxy = Proxy::of(place.group).more("[debug]\nalways_switch = true").start()?;
+    let mut client = Client::connect(&proxy.login().schema(&place.schema))?;
+    client.sql("SET sql_auto_is_null = 1")?;
+    for round in 0..ROUNDS {
+        client.sql(&format!("INSERT INTO t (b) VALUES ('round {round}')"))?;
+        assert_eq!(client.value(BY_NULL)?, format!("round {round}"));
+        assert_eq!(client.sql(BY_NULL)?.len(), 0, "asked for the second time");
+    }
+    client.sql("SET sql_auto_is_null = DEFAULT")?;
+    client.sql("INSERT INTO t (b) VALUES ('x')")?;
+    assert_eq!(client.sql(BY_NULL)?.len(), 0);
+    Ok(())
+}
+
+#[test]
 fn an_explicit_id_does_not_change_last_insert_id() -> Lab<()> {
     let place = with_table()?;
     let mut client = place.client()?;

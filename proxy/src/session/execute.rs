@@ -283,6 +283,9 @@ impl Session {
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, request.analysis);
+        if !outcome.variables.is_empty() {
+            self.pins.auto_is_null(self.state.wanted.vars.get("sql_auto_is_null") == Some(b"ON"));
+        }
         let autocommit = self.status.contains(Status::AUTOCOMMIT);
         if ran && autocommit != autocommit_before {
             self.state.note_autocommit(&self.core, autocommit);
