@@ -14,7 +14,10 @@ use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, ServerKind, Statement, StatementKind};
+use pointsman_planner::{
+    Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, ServerKind, Statement, StatementKind, skipped_rows,
+};
+use pointsman_protocol::frame::HEADER_LEN;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_shard_map::ServerId;
@@ -285,19 +288,16 @@ impl Session {
     /// Takes the reply's news into the session and onto the connection.
     fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
         let ran = request.kind == ReplyKind::Results;
-        let leaves = match request.kind {
-            ReplyKind::Results | ReplyKind::Prepare => {
-                Leaves::of(&request.analysis.statements, self.state.reading.server)
-            }
-            ReplyKind::Rows => Leaves::of_command(true),
-            ReplyKind::Single | ReplyKind::Text => Leaves::of_command(false),
-        };
+        let leaves = self.leaves(request);
         let autocommit_before = self.status.contains(Status::AUTOCOMMIT);
         if outcome.error.is_none() {
             self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, request.analysis);
+        if !outcome.variables.is_empty() {
+            self.pins.auto_is_null(self.state.wanted.vars.get("sql_auto_is_null") == Some(b"ON"));
+        }
         let autocommit = self.status.contains(Status::AUTOCOMMIT);
         if ran && autocommit != autocommit_before {
             self.state.note_autocommit(&self.core, autocommit);
@@ -325,6 +325,22 @@ impl Session {
         if ran && !one_shot && uses_one_shots(request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }
+    }
+
+    /// The results that the statement leaves on its connection.
+    fn leaves(&self, request: &Request<'_>) -> Leaves {
+        let mut leaves = match request.kind {
+            ReplyKind::Results | ReplyKind::Prepare => {
+                Leaves::of(&request.analysis.statements, self.state.reading.server)
+            }
+            ReplyKind::Rows => Leaves::of_command(true),
+            ReplyKind::Single | ReplyKind::Text => Leaves::of_command(false),
+        };
+        if leaves.found_rows == FoundRows::BehindOffset {
+            let text = request.execute.map_or(request.wire.get(HEADER_LEN + 1..).unwrap_or_default(), |e| e.text());
+            leaves.skipped_rows = skipped_rows(text, &self.state.reading);
+        }
+        leaves
     }
 
     fn apply_effects(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {

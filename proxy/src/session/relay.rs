@@ -295,7 +295,9 @@ impl<'a> Relay<'a> {
         self.direct_to_out(buf);
         let at = self.out.len();
         let sequence = self.reader.insert_packet();
-        self.put_eof(sequence, 0, self.mode.status);
+        // The reply to a COM_STMT_PREPARE has told its warnings already; client libraries believe the last packet.
+        let warnings = if self.mode.kind == ReplyKind::Prepare { self.outcome.warnings } else { 0 };
+        self.put_eof(sequence, warnings, self.mode.status);
         self.open_status = Some(self.out.len() - 2);
         if self.mode.cursor {
             self.held_eof = Some((at, sequence));
