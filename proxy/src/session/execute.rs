@@ -64,10 +64,8 @@ impl Session {
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
-        if self.is_refused_in_read_only(request) {
-            return self
-                .told(request.client_sequence, &ClientError::read_only_transaction(self.state.reading.server))
-                .await;
+        if let Some(refusal) = self.refusal_in_read_only(request) {
+            return self.told(request.client_sequence, &refusal).await;
         }
         let error = loop {
             attempts += 1;
@@ -97,20 +95,6 @@ impl Session {
         };
         // Not within the match: what it looks at would lie in each idle session's task beside the statement's future.
         self.told(request.client_sequence, &error).await
-    }
-
-    /// A replica would refuse a write in a read-only transaction for being read-only itself; the client is to
-    /// see what the writer would say.
-    fn is_refused_in_read_only(&self, request: &Request<'_>) -> bool {
-        let writes = |s: &Statement| {
-            use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Update};
-            matches!(s.kind, Insert | Replace | Update | Delete | LoadData | Ddl)
-        };
-        request.kind == ReplyKind::Results
-            && self.status.contains(Status::IN_TRANS_READONLY)
-            && !self.pins.has_temporary_tables()
-            && request.analysis.statements.iter().any(writes)
-            && !request.analysis.effects().any(|e| matches!(e, Effect::CreateTemporaryTable { .. }))
     }
 
     async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Outcome>)> {
@@ -164,14 +148,17 @@ impl Session {
         if request.kind == ReplyKind::Prepare {
             self.before_prepare(&conn.server);
         }
-        match request.execute {
-            None => self.send(conn, buf, request, request.wire, needs).await?,
+        let server_sequence = match request.execute {
+            None => {
+                self.send(conn, buf, request, request.wire, needs).await?;
+                request.server_sequence
+            }
             Some(execution) => self.send_execute(conn, buf, request, execution, needs).await?,
-        }
+        };
         let mode = RelayMode {
             kind: request.kind,
             client_sequence: request.client_sequence,
-            server_sequence: request.server_sequence,
+            server_sequence,
             // A procedure's results are sent whole.
             cursor: request.cursor.is_some()
                 && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),

@@ -28,24 +28,26 @@ pub(super) struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    /// Appends the execution as the connection of `prepared` reads it.
-    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) {
+    /// Appends the execution as the connection of `prepared` reads it; gives the packet number of its reply.
+    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) -> u8 {
         let splice = self.parsed.has_parameters()
             && self.parsed.types.is_none()
             && prepared.types.as_deref() != self.types.as_deref();
-        match self.types.as_deref().filter(|_| splice) {
+        let next = match self.types.as_deref().filter(|_| splice) {
             Some(types) => {
                 let mut body = Vec::with_capacity(self.body.len() + types.len());
                 self.parsed.put_with_types(&mut body, prepared.id, types);
-                put_packet(wire, 0, &body);
+                put_packet(wire, 0, &body)
             }
             None => {
                 let start = wire.len() + HEADER_LEN;
-                put_packet(wire, 0, self.body);
+                let next = put_packet(wire, 0, self.body);
                 set_statement_id(&mut wire[start..], prepared.id);
+                next
             }
-        }
+        };
         prepared.types.clone_from(&self.types);
+        next
     }
 
     pub fn text(&self) -> &[u8] {
@@ -54,7 +56,8 @@ impl Execution<'_> {
 }
 
 impl Session {
-    /// Sends an execution on a connection, which is made to prepare the statement first where it has not.
+    /// Sends an execution on a connection, which is made to prepare the statement first where it has not. Gives the
+    /// packet number of the reply.
     pub(super) async fn send_execute(
         &mut self,
         conn: &mut BackendConn,
@@ -62,7 +65,7 @@ impl Session {
         request: &Request<'_>,
         execution: &Execution<'_>,
         needs: Needs,
-    ) -> Result<(), Failure> {
+    ) -> Result<u8, Failure> {
         if !conn.prepared.contains(&execution.key) {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
             Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
@@ -70,16 +73,16 @@ impl Session {
         conn.uses += 1;
         let uses = conn.uses;
         if !execution.long_data.is_empty() {
-            let Some(id) = conn.prepared.get_mut(&execution.key).map(|p| p.id) else { return Ok(()) };
+            let Some(id) = conn.prepared.get_mut(&execution.key).map(|p| p.id) else { return Ok(1) };
             Box::pin(execution.long_data.send(conn, id)).await.map_err(Failure::Send)?;
         }
-        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(()) };
+        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(1) };
         prepared.used = uses;
         let mut wire = self.core.buffers.take_vec();
-        execution.put(&mut wire, prepared);
+        let next = execution.put(&mut wire, prepared);
         let sent = self.send(conn, buf, request, &wire, needs).await;
         self.core.buffers.give_vec(wire);
-        sent
+        sent.map(|()| next)
     }
 
     /// Prepares the statement on a connection, in the state in which the client prepared it.
@@ -97,7 +100,8 @@ impl Session {
             read_prefix(conn, buf, commands).await?;
         }
         execution.prepared_in.adopt(conn, needs);
-        conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
+        let (wire, _) = frame_prepare(&execution.text);
+        conn.send(&wire).await.map_err(Failure::Send)?;
         let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
         if let Some(e) = reply.error {
             // The connection is fine; the statement no longer is (its table was dropped, say).
@@ -134,12 +138,12 @@ impl Session {
     }
 }
 
-/// A COM_STMT_PREPARE of the session's own making.
-pub(super) fn frame_prepare(text: &[u8]) -> Vec<u8> {
+/// A COM_STMT_PREPARE of the session's own making, and the packet number of its reply.
+pub(super) fn frame_prepare(text: &[u8]) -> (Vec<u8>, u8) {
     let mut payload = Vec::with_capacity(text.len() + 1);
     payload.push(COM_STMT_PREPARE);
     payload.extend_from_slice(text);
     let mut wire = Vec::with_capacity(payload.len() + 8);
-    put_packet(&mut wire, 0, &payload);
-    wire
+    let next = put_packet(&mut wire, 0, &payload);
+    (wire, next)
 }

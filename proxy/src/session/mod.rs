@@ -17,6 +17,7 @@ mod long_data;
 mod names;
 pub mod pins;
 mod query;
+mod read_only;
 pub mod relay;
 pub mod results;
 mod settle;

@@ -112,10 +112,10 @@ impl Session {
         let plan = self.plan_prepared(&analysis, text);
         let id = self.next_statement_id();
         let request = Request {
-            wire: sent.as_deref().unwrap_or(wire),
+            wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
             kind: ReplyKind::Prepare,
             client_sequence: sequence,
-            server_sequence: if sent.is_some() { 1 } else { sequence },
+            server_sequence: sent.as_ref().map_or(sequence, |(_, next)| *next),
             cursor: None,
             statement_id: Some(id),
             analysis: &analysis,
@@ -287,6 +287,9 @@ impl Session {
             })
         });
         let execution = own.as_deref().unwrap_or(execution);
+        if self.status.contains(Status::IN_TRANS_READONLY) {
+            Box::pin(self.leave_read_only(analysis)).await;
+        }
         let mut plan = self.plan_prepared(analysis, &execution.text);
         let cursor = execution.parsed.wants_cursor().then_some(id);
         if cursor.is_some() && plan.reason == RouteReason::Read {
