@@ -44,7 +44,7 @@ pub(super) struct Request<'a> {
 
 /// How one attempt ended.
 enum Attempt {
-    Done(Outcome),
+    Done,
     /// To be told to the client; the session goes on.
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
@@ -58,6 +58,8 @@ impl Session {
     pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
         let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
         let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
+        // One for all attempts: handed through, it would lie in the task three times.
+        let mut outcome = Outcome::default();
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
@@ -79,8 +81,8 @@ impl Session {
                 Err(e) => break e.error,
             };
             let server = lease.conn.server.id;
-            match self.attempt(lease, request).await? {
-                Attempt::Done(outcome) => return Ok((Next::Command, Some(outcome))),
+            match self.attempt(lease, request, &mut outcome).await? {
+                Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
@@ -115,33 +117,28 @@ impl Session {
         Ok((Next::Command, None))
     }
 
-    async fn attempt(&mut self, lease: Lease, request: &Request<'_>) -> std::io::Result<Attempt> {
+    async fn attempt(
+        &mut self,
+        lease: Lease,
+        request: &Request<'_>,
+        outcome: &mut Outcome,
+    ) -> std::io::Result<Attempt> {
         let Lease { mut conn, spill } = lease;
         let bound = self.is_bound();
         let mut buf = self.core.buffers.take();
         let started = Instant::now();
         conn.server.in_flight.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let ended = self.exchange(&mut conn, &mut buf, request).await;
+        let ended = self.exchange(&mut conn, &mut buf, request, outcome).await;
         conn.server.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         self.core.buffers.give(buf);
         drop(spill);
         if ended.is_ok() {
             conn.server.record_latency(started.elapsed().as_micros() as u32);
         }
-        self.conclude(conn, request, ended, bound).await
-    }
-
-    async fn conclude(
-        &mut self,
-        conn: Box<BackendConn>,
-        request: &Request<'_>,
-        ended: Result<Outcome, Failure>,
-        bound: bool,
-    ) -> std::io::Result<Attempt> {
         match ended {
-            Ok(outcome) => {
-                self.after(conn, request, &outcome).await;
-                Ok(Attempt::Done(outcome))
+            Ok(()) => {
+                self.after(conn, request, outcome).await;
+                Ok(Attempt::Done)
             }
             Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
         }
@@ -153,7 +150,8 @@ impl Session {
         conn: &mut BackendConn,
         buf: &mut Buf,
         request: &Request<'_>,
-    ) -> Result<Outcome, Failure> {
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
         let mut needs = self.needs(request.reads);
         // A trigger may read them.
         needs.user_vars |= request.plan.writes;
@@ -180,10 +178,10 @@ impl Session {
             intercept_read_only: request.plan.writes && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
-        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
+        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
         let ended = relay.run(buf).await;
-        let outcome = relay.finish();
-        ended.map(|()| outcome).map_err(Failure::Relay)
+        relay.finish();
+        ended.map_err(Failure::Relay)
     }
 
     /// MySQL's reply to COM_INIT_DB counts the last statement's warnings again; on a connection that another session
@@ -243,7 +241,7 @@ impl Session {
         }
         self.learn(&mut conn, request, outcome);
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
-            self.keep_prepared(&mut conn, key, ok.statement_id).await;
+            Box::pin(self.keep_prepared(&mut conn, key, ok.statement_id)).await;
         }
         if let Some(execution) = request.execute.filter(|_| outcome.error.is_some()) {
             Box::pin(self.after_refusal(&mut conn, execution)).await;

@@ -77,7 +77,7 @@ pub struct Session {
     results: ResultState,
     freshness: lease::Freshness,
     statements: Option<Box<StatementTable>>,
-    preparing: Option<stmt::Preparing>,
+    preparing: Option<Box<stmt::Preparing>>,
     /// COM_CHANGE_USERs that were refused.
     failed_changes: u8,
 }

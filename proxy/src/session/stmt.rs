@@ -122,12 +122,12 @@ impl Session {
             execute: None,
         };
         let text: Rc<[u8]> = text.into();
-        self.preparing = Some(Preparing { key, definition, origin: None });
+        self.preparing = Some(Box::new(Preparing { key, definition, origin: None }));
         let (next, outcome) = self.execute(&request).await?;
         let preparing = self.preparing.take();
         let prepared = outcome.as_ref().filter(|o| o.error.is_none()).and_then(|o| o.prepared);
         if let (Some(ok), Some(outcome)) = (prepared, outcome) {
-            self.keep_definition(preparing, &text, ok, outcome);
+            self.keep_definition(preparing.map(|p| *p), &text, ok, outcome);
             self.add_statement(id, text, analysis, key, ok);
         }
         Ok(next)
