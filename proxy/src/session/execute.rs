@@ -215,6 +215,17 @@ impl Session {
         if self.state.wanted.matches(&conn.actual) && needs.is_nothing() {
             return conn.send(wire).await.map_err(Failure::Send);
         }
+        Box::pin(self.send_prefixed(conn, buf, request, wire, needs)).await
+    }
+
+    async fn send_prefixed(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+        wire: &[u8],
+        needs: Needs,
+    ) -> Result<(), Failure> {
         let mut prefix = self.core.buffers.take_vec();
         let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
         if commands == 0 {
@@ -229,7 +240,7 @@ impl Session {
         let sent = conn.send(&prefix).await;
         self.core.buffers.give_vec(prefix);
         sent.map_err(Failure::Send)?;
-        Box::pin(read_prefix(conn, buf, commands)).await?;
+        read_prefix(conn, buf, commands).await?;
         self.state.wanted.adopt(conn, needs);
         if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
     }
@@ -314,6 +325,10 @@ impl Session {
     }
 
     fn apply_effects(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
+        let is_plain = |s: &Statement| s.effects.is_empty() && s.kind != StatementKind::Savepoint;
+        if !outcome.state_changed && request.analysis.statements.iter().all(is_plain) {
+            return;
+        }
         // After an error nobody knows how far stacked statements or a routine came: what may pin, pins.
         let partial = request.analysis.statements.len() > 1 || request.reads.contains(Reads::ANYTHING);
         let analysis = request.analysis.clone();
