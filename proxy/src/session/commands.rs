@@ -16,7 +16,7 @@ use pointsman_planner::{
     Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
 };
 use pointsman_protocol::Command;
-use pointsman_protocol::command::{COM_INIT_DB, COM_PING};
+use pointsman_protocol::command::COM_INIT_DB;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
