@@ -4,18 +4,19 @@ use super::execute::Request;
 use super::kill::KillWhat;
 use super::results::ResultState;
 use super::stmt::StatementTable;
-use super::sync::SERVER_DEFAULT;
+use super::sync::{CLIENT_CHARSET, SERVER_DEFAULT};
 use super::tracking::ClientTracking;
 use super::{Next, Session, Step};
-use crate::backend::conn::BackendConn;
+use crate::backend::conn::{BackendConn, BackendError, SmallReply};
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
 use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
 use crate::login::{Account, AccountSlot};
 use pointsman_planner::{
-    Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
+    Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
 };
 use pointsman_protocol::Command;
+use pointsman_protocol::command::COM_INIT_DB;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
@@ -128,9 +129,7 @@ impl Session {
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();
             let name = schema.as_deref().unwrap_or("");
-            let mut wire = Vec::new();
-            BackendConn::put_command(&mut wire, pointsman_protocol::command::COM_INIT_DB, name.as_bytes());
-            let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await;
+            let reply = self.use_schema(&mut conn, name).await;
             let server = conn.server.addr.to_string();
             let reply = reply.map_err(|_| ClientError::server_lost(&server, false))?;
             if let Some(e) = reply.error {
@@ -141,6 +140,18 @@ impl Session {
         }
         self.let_go(conn);
         Ok(())
+    }
+
+    async fn use_schema(&self, conn: &mut BackendConn, name: &str) -> Result<SmallReply, BackendError> {
+        let pool = &self.core.buffers;
+        if !name.is_ascii() {
+            // Servers read the name in the connection's character set, which may be any session's.
+            conn.query(format!("SET {CLIENT_CHARSET}=utf8mb4").as_bytes(), pool).await?;
+            conn.actual.vars = self.core.interner.intern(conn.actual.vars.with(CLIENT_CHARSET, b"utf8mb4"));
+        }
+        let mut wire = Vec::new();
+        BackendConn::put_command(&mut wire, COM_INIT_DB, name.as_bytes());
+        conn.roundtrip(&wire, ReplyKind::Single, pool).await
     }
 
     /// COM_SET_OPTION: MULTI_STATEMENTS on or off; each connection is told when it is used.
@@ -264,6 +275,7 @@ impl<'a> Packets<'a> {
 pub(super) fn plain_analysis(kind: StatementKind, effects: Vec<Effect>) -> Analysis {
     let session = matches!(kind, StatementKind::Use | StatementKind::Signal);
     let access = if session { Access::Session } else { Access::Writer };
-    let statement = Statement { kind, access, reads: Reads::default(), user_vars_read: Vec::new(), effects };
+    let (reads, found_rows) = (Reads::default(), FoundRows::default());
+    let statement = Statement { kind, access, reads, user_vars_read: Vec::new(), effects, found_rows };
     Analysis { statements: vec![statement], cacheable: false }
 }

@@ -14,15 +14,22 @@ use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::stmt::{Execute, PrepareOk, set_statement_id};
 use std::rc::Rc;
 
-/// One execution, as [`Session::execute`] sends it.
-pub(super) struct Execution<'a> {
+/// What a connection that has not seen a statement needs to prepare it.
+pub(super) struct Source {
     pub text: Rc<[u8]>,
     pub key: StatementKey,
+    /// The state it was prepared in; it is prepared again in the same.
     pub prepared_in: Wanted,
+}
+
+/// One execution, as [`Session::execute`] sends it.
+pub(super) struct Execution<'a> {
+    pub source: Rc<Source>,
     pub types: Option<Rc<[u8]>>,
     pub parsed: Execute<'a>,
     pub body: &'a [u8],
-    pub long_data: Rc<LongDataStore>,
+    /// None where there is none: most executions would pay an allocation for nothing.
+    pub long_data: Option<Rc<LongDataStore>>,
     /// Columns that the client was told last.
     pub columns: u16,
 }
@@ -51,7 +58,7 @@ impl Execution<'_> {
     }
 
     pub fn text(&self) -> &[u8] {
-        &self.text
+        &self.source.text
     }
 }
 
@@ -66,17 +73,18 @@ impl Session {
         execution: &Execution<'_>,
         needs: Needs,
     ) -> Result<u8, Failure> {
-        if !conn.prepared.contains(&execution.key) {
+        let key = execution.source.key;
+        if !conn.prepared.contains(&key) {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
             Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
         }
         conn.uses += 1;
         let uses = conn.uses;
-        if !execution.long_data.is_empty() {
-            let Some(id) = conn.prepared.get_mut(&execution.key).map(|p| p.id) else { return Ok(1) };
-            Box::pin(execution.long_data.send(conn, id)).await.map_err(Failure::Send)?;
+        if let Some(long_data) = &execution.long_data {
+            let Some(id) = conn.prepared.get_mut(&key).map(|p| p.id) else { return Ok(1) };
+            Box::pin(long_data.send(conn, id)).await.map_err(Failure::Send)?;
         }
-        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(1) };
+        let Some(prepared) = conn.prepared.get_mut(&key) else { return Ok(1) };
         prepared.used = uses;
         let mut wire = self.core.buffers.take_vec();
         let next = execution.put(&mut wire, prepared);
@@ -94,13 +102,14 @@ impl Session {
         needs: Needs,
     ) -> Result<(), Failure> {
         let mut prefix = Vec::new();
-        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, needs);
+        let source = &execution.source;
+        let commands = source.prepared_in.put_prefix(&mut prefix, conn, needs);
         if commands > 0 {
             conn.send(&prefix).await.map_err(Failure::Send)?;
             read_prefix(conn, buf, commands).await?;
         }
-        execution.prepared_in.adopt(conn, needs);
-        let (wire, _) = frame_prepare(&execution.text);
+        source.prepared_in.adopt(conn, needs);
+        let (wire, _) = frame_prepare(&source.text);
         conn.send(&wire).await.map_err(Failure::Send)?;
         let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
         if let Some(e) = reply.error {
@@ -109,18 +118,18 @@ impl Session {
             return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
         }
         let ok = PrepareOk::parse(payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
-        self.keep_prepared(conn, execution.key, ok.statement_id).await;
+        self.keep_prepared(conn, source.key, ok.statement_id).await;
         Ok(())
     }
 
     /// A server refused an execution. What of it stays in the server's statement (types, long data) is not known, and
     /// must not meet the next session's.
     pub(super) async fn after_refusal(&self, conn: &mut BackendConn, execution: &Execution<'_>) {
-        if execution.long_data.is_empty() {
-            if let Some(prepared) = conn.prepared.get_mut(&execution.key) {
+        if execution.long_data.is_none() {
+            if let Some(prepared) = conn.prepared.get_mut(&execution.source.key) {
                 prepared.types = None;
             }
-        } else if let Some(prepared) = conn.prepared.take(&execution.key) {
+        } else if let Some(prepared) = conn.prepared.take(&execution.source.key) {
             conn.close_statement(&prepared).await;
         }
     }
