@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use pointsman_tests::places::{cache, repository};
-use pointsman_tests::{Group, GroupPlan, Kind, Lab, LabError, Login, Proxy, template};
+use pointsman_tests::{Group, GroupPlan, Kind, Lab, LabError, Login, Proxy, mysql9, template};
 
 /// A script, and what shows that its language and driver are installed.
 struct Driver<'a> {
@@ -21,7 +21,7 @@ struct Driver<'a> {
 const GO: &[(&str, &str)] = &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")];
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 
-const SLUGS: [&str; 13] = [
+const SLUGS: [&str; 14] = [
     "mysqli",
     "pdo",
     "odd_mysqli",
@@ -33,6 +33,7 @@ const SLUGS: [&str; 13] = [
     "go",
     "java",
     "cli",
+    "mysql",
     "node",
     "mysql_async",
 ];
@@ -187,12 +188,16 @@ fn assert_no_failure(name: &str, said: &str) {
 }
 
 fn check(driver: &Driver<'_>) -> Lab<()> {
+    check_on(driver, &[Kind::MariaDb, Kind::MySql9])
+}
+
+fn check_on(driver: &Driver<'_>, kinds: &[Kind]) -> Lab<()> {
     if !succeeds(command(driver.probe, driver.environment).output()) {
         eprintln!("skipped: {} is not installed", driver.name);
         return Ok(());
     }
     let sha2_user = format!("sha2_{}", driver.slug);
-    for kind in [Kind::MariaDb, Kind::MySql9] {
+    for &kind in kinds {
         let Some(grounds) = Grounds::of(kind)? else { continue };
         for way in grounds.ways(&sha2_user) {
             assert_no_failure(&format!("{} to {kind:?} {}", driver.name, way.what), &run(driver, &way));
@@ -367,6 +372,26 @@ fn mariadb_command_line() -> Lab<()> {
         script: &["sh", "cli/features.sh"],
         environment: &[],
     })
+}
+
+/// Not to MariaDB, whose accounts are of a plugin that this client lacks (mysql_native_password).
+#[test]
+fn mysql_command_line() -> Lab<()> {
+    let root = match mysql9::root() {
+        Err(LabError::Unavailable(why)) => {
+            eprintln!("skipped: {why}");
+            return Ok(());
+        }
+        root => root?.display().to_string(),
+    };
+    let driver = Driver {
+        name: "the mysql client",
+        slug: "mysql",
+        probe: &["sh", "-c", "test -x $ROOT/usr/bin/mysql"],
+        script: &["sh", "cli/mysql.sh"],
+        environment: &[("ROOT", &root)],
+    };
+    check_on(&driver, &[Kind::MySql9])
 }
 
 /// npm has no Debian package of mysql2: it is installed into the cache on first use.
