@@ -105,6 +105,12 @@ pub(crate) fn get_diagnostics(phrase: Phrase<'_>, context: &Context<'_>) -> Stat
         statement.add(Effect::UserVarComputed { name });
     }
     gather(&mut statement, phrase.from(at), context);
+    // What is only assigned to is not read; CONDITION @i is.
+    let read = |i: usize| phrase.kind(i) == Some(TokenKind::UserVariable) && !phrase.is_punctuation(i + 1, b'=');
+    if !(at..phrase.len()).any(read) {
+        statement.reads.remove(Reads::USER_VARS);
+        statement.user_vars_read.clear();
+    }
     statement
 }
 

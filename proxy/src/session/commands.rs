@@ -11,14 +11,17 @@ use crate::backend::conn::{BackendConn, BackendError, SmallReply};
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
 use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
+use crate::login::{Account, AccountSlot};
 use pointsman_planner::{
     Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
 };
 use pointsman_protocol::Command;
-use pointsman_protocol::command::{COM_INIT_DB, COM_PING};
+use pointsman_protocol::command::COM_INIT_DB;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
+use std::mem::replace;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Failed COM_CHANGE_USERs of one connection, after which servers refuse the command (MDEV-3915).
 const FAILED_CHANGES: u8 = 3;
@@ -68,17 +71,14 @@ impl Session {
         if self.state.reading.server == ServerKind::MariaDb {
             return 0;
         }
-        match (self.results.diagnostics.count(), &mut self.lease) {
-            (Some(count), _) => count,
-            (None, None) => 0,
-            (None, Some(conn)) => {
-                let mut ping = Vec::with_capacity(8);
-                BackendConn::put_command(&mut ping, COM_PING, &[]);
-                // A connection that fails here is found dead by the next statement.
-                let pong = Box::pin(conn.roundtrip(&ping, ReplyKind::Single, &self.core.buffers)).await;
-                pong.map_or(0, |reply| reply.warnings)
-            }
+        if let Some(count) = self.results.diagnostics.told() {
+            return count;
         }
+        let Some(mut conn) = self.lease.take() else { return 0 };
+        // A connection that fails here is found dead by the next statement.
+        let told = Box::pin(self.told_by(&mut conn)).await.unwrap_or(0);
+        self.lease = Some(conn);
+        told
     }
 
     /// Sends a command to the writer (or the connection in hand) as it is and relays the reply.
@@ -202,29 +202,48 @@ impl Session {
         let changed = match changed {
             Ok(changed) => changed,
             Err(LoginEnd::Io(e)) => return Err(e),
-            // The client has been told. As at a server, the session goes on as it was but for its state.
-            Err(LoginEnd::Refused(_)) => {
-                self.failed_changes += 1;
-                self.forget_session(self.state.wanted.charset).await;
-                return Ok(Next::Command);
-            }
+            // The client has been told.
+            Err(LoginEnd::Refused(_)) => return Ok(self.change_refused(None).await),
             Err(_) => return Ok(Next::Close),
         };
         self.forget_session(changed.charset.unwrap_or(self.state.wanted.charset)).await;
+        let number = shared.identities.number(changed.account.backend_user(), &changed.backend_secret);
         let user = changed.account.backend_user().to_owned();
-        let number = shared.identities.number(&user, &changed.backend_secret);
-        self.identity = Identity { number, user, secret: changed.backend_secret };
-        self.client.cell.handle.change_user(changed.account.name());
-        self.account = changed.account;
-        self.account_slot = changed.slot;
-        self.state.wanted.schema = None;
+        let identity = Identity { number, user, secret: changed.backend_secret };
+        let before = self.become_user(changed.account, changed.slot, identity);
+        let schema_before = self.state.wanted.schema.take();
         if let Some(schema) = changed.schema.filter(|s| !s.is_empty()) {
             if let Err(e) = self.change_schema(&schema).await {
-                return self.fail(changed.next_sequence, &e).await;
+                self.client.send_error(changed.next_sequence, &e).await?;
+                self.become_user(before.0, before.1, before.2);
+                return Ok(self.change_refused(schema_before).await);
             }
         }
+        self.client.cell.handle.change_user(self.account.name());
         self.client.send_login_ok(changed.next_sequence, self.status, self.state.wanted.schema.as_deref()).await?;
         Ok(Next::Command)
+    }
+
+    /// Who the session was before.
+    fn become_user(
+        &mut self,
+        account: Arc<Account>,
+        slot: AccountSlot,
+        identity: Identity,
+    ) -> (Arc<Account>, AccountSlot, Identity) {
+        let slot = replace(&mut self.account_slot, slot);
+        (replace(&mut self.account, account), slot, replace(&mut self.identity, identity))
+    }
+
+    /// As at a server: MySQL ends the session; at MariaDB it goes on as the user that it was, without its state.
+    async fn change_refused(&mut self, schema: Option<Rc<str>>) -> Next {
+        if self.state.reading.server == ServerKind::MySql {
+            return Next::Close;
+        }
+        self.failed_changes += 1;
+        self.forget_session(self.state.wanted.charset).await;
+        self.state.wanted.schema = schema.or(self.state.wanted.schema.take());
+        Next::Command
     }
 
     async fn process_kill(&mut self, body: &[u8], sequence: u8) -> Step {

@@ -4,11 +4,12 @@ use super::commands::{Packets, plain_analysis};
 use super::results::{CapturedDiagnostics, Diagnostics};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, Role, StatementKind};
+use pointsman_planner::{Analysis, DiagnosticsForm, Role, StatementKind, diagnostics_form};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
 use pointsman_protocol::wire::put_lenenc_bytes;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Level, Code and Message.
@@ -20,13 +21,6 @@ pub(super) enum RowFormat {
     Text,
     /// For COM_STMT_EXECUTE.
     Binary,
-}
-
-/// `LIMIT first, count`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window {
-    first: usize,
-    count: usize,
 }
 
 impl Session {
@@ -41,12 +35,27 @@ impl Session {
         let [statement] = &analysis.statements[..] else { return None };
         let Diagnostics::Captured(captured) = &self.results.diagnostics else { return None };
         let wire = captured.of(statement.kind)?;
-        let Some(window) = window(text) else {
-            let error = ClientError::not_supported("this form of SHOW WARNINGS after result_state_hold_ms");
-            return Some(self.answer_error(sequence, &error).await);
+        let rows = match diagnostics_form(text, &self.state.reading) {
+            Some(DiagnosticsForm::Rows { first, count }) => first..first.saturating_add(count),
+            // Asked of a server, with the number filled in.
+            Some(DiagnosticsForm::CountWarnings | DiagnosticsForm::CountErrors) => return None,
+            None => {
+                let error = ClientError::not_supported("this form of SHOW WARNINGS after result_state_hold_ms");
+                return Some(self.answer_error(sequence, &error).await);
+            }
         };
-        let wire = cut(wire, window, format);
+        let wire = cut(wire, &rows, format);
+        self.results.diagnostics.told_none();
         Some(self.replay(&wire, sequence).await)
+    }
+
+    /// GET DIAGNOSTICS asks for more than was copied. A session that has used it keeps its connection for it.
+    pub(super) async fn get_diagnostics(&mut self, sequence: u8) -> Option<Step> {
+        self.gets_diagnostics = true;
+        let copied = matches!(self.results.diagnostics, Diagnostics::Captured(_));
+        let what = "GET DIAGNOSTICS of a connection that was given back after result_state_hold_ms";
+        let error = copied.then(|| ClientError::not_supported(what))?;
+        Some(self.answer_error(sequence, &error).await)
     }
 
     /// An error of the proxy's own that stands for one of a server's: a server is made to raise it, so that SHOW
@@ -82,31 +91,16 @@ impl CapturedDiagnostics {
     }
 }
 
-/// Which rows are asked for; None for SHOW COUNT(*) and whatever else there is.
-fn window(text: &[u8]) -> Option<Window> {
-    let text = String::from_utf8_lossy(text).to_ascii_lowercase().replace(',', " , ");
-    let words: Vec<&str> = text.trim().trim_end_matches(';').split_whitespace().collect();
-    let number = |word: &str| word.parse::<usize>().ok();
-    match words[..] {
-        ["show", _] => Some(Window { first: 0, count: usize::MAX }),
-        ["show", _, "limit", count] => Some(Window { first: 0, count: number(count)? }),
-        ["show", _, "limit", first, ",", count] | ["show", _, "limit", count, "offset", first] => {
-            Some(Window { first: number(first)?, count: number(count)? })
-        }
-        _ => None,
-    }
-}
-
 /// The same reply with only these rows. Servers were asked with DEPRECATE_EOF: a count, the definitions, the rows,
 /// the end.
-fn cut(wire: &[u8], window: Window, format: RowFormat) -> Vec<u8> {
+fn cut(wire: &[u8], wanted: &Range<usize>, format: RowFormat) -> Vec<u8> {
     let packets = packets(wire);
     let rows = 1 + COLUMNS..packets.len().saturating_sub(1).max(1 + COLUMNS);
     let (mut out, mut sequence) = (Vec::with_capacity(wire.len() + packets.len()), 1);
     for (at, packet) in packets.iter().enumerate() {
         if !rows.contains(&at) {
             sequence = put_packet(&mut out, sequence, packet);
-        } else if (at - rows.start).checked_sub(window.first).is_some_and(|n| n < window.count) {
+        } else if wanted.contains(&(at - rows.start)) {
             sequence = match format {
                 RowFormat::Text => put_packet(&mut out, sequence, packet),
                 RowFormat::Binary => put_packet(&mut out, sequence, &binary_row(packet)),
@@ -157,18 +151,17 @@ mod tests {
 
     #[test]
     fn a_limit_takes_some_of_the_rows() {
-        assert_eq!(cut(&reply(), window(b"show warnings").unwrap(), RowFormat::Text), reply());
-        for (text, message) in [("SHOW WARNINGS LIMIT 1;", b'a'), ("SHOW ERRORS limit 1,5", b'b')] {
-            let out = cut(&reply(), window(text.as_bytes()).unwrap(), RowFormat::Text);
+        assert_eq!(cut(&reply(), &(0..usize::MAX), RowFormat::Text), reply());
+        for (rows, message) in [(0..1, b'a'), (1..6, b'b')] {
+            let out = cut(&reply(), &rows, RowFormat::Text);
             let packets = packets(&out);
-            assert_eq!((packets.len(), packets[4].last()), (6, Some(&message)), "{text}");
+            assert_eq!((packets.len(), packets[4].last()), (6, Some(&message)), "{rows:?}");
         }
-        assert_eq!(window(b"SHOW COUNT(*) WARNINGS"), None);
     }
 
     #[test]
     fn prepared_ones_have_binary_rows() {
-        let out = cut(&reply(), window(b"SHOW WARNINGS").unwrap(), RowFormat::Binary);
+        let out = cut(&reply(), &(0..usize::MAX), RowFormat::Binary);
         assert_eq!(packets(&out)[5], b"\0\0\x05Error\x9a\x06\0\0\x01b");
     }
 }

@@ -6,7 +6,7 @@ use super::definitions::changes_schema;
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
-use super::results::{Leaves, LeavesDiagnostics};
+use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::sync::{COMPUTED, Needs};
 use super::text_statements::{qualified, refuted, takes_one_lock};
 use super::tracking::changes_trackers;
@@ -47,7 +47,7 @@ pub(super) struct Request<'a> {
 
 /// How one attempt ended.
 enum Attempt {
-    Done(Outcome),
+    Done,
     /// To be told to the client; the session goes on.
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
@@ -61,13 +61,13 @@ impl Session {
     pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
         let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
         let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
+        // One for all attempts: handed through, it would lie in the task three times.
+        let mut outcome = Outcome::default();
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
-        if self.is_refused_in_read_only(request) {
-            return self
-                .told(request.client_sequence, &ClientError::read_only_transaction(self.state.reading.server))
-                .await;
+        if let Some(refusal) = self.refusal_in_read_only(request) {
+            return self.told(request.client_sequence, &refusal).await;
         }
         let error = loop {
             attempts += 1;
@@ -82,8 +82,8 @@ impl Session {
                 Err(e) => break e.error,
             };
             let server = lease.conn.server.id;
-            match self.attempt(lease, request).await? {
-                Attempt::Done(outcome) => return Ok((Next::Command, Some(outcome))),
+            match self.attempt(lease, request, &mut outcome).await? {
+                Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
@@ -99,52 +99,33 @@ impl Session {
         self.told(request.client_sequence, &error).await
     }
 
-    /// A replica would refuse a write in a read-only transaction for being read-only itself; the client is to
-    /// see what the writer would say.
-    fn is_refused_in_read_only(&self, request: &Request<'_>) -> bool {
-        let writes = |s: &Statement| {
-            use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Update};
-            matches!(s.kind, Insert | Replace | Update | Delete | LoadData | Ddl)
-        };
-        request.kind == ReplyKind::Results
-            && self.status.contains(Status::IN_TRANS_READONLY)
-            && !self.pins.has_temporary_tables()
-            && request.analysis.statements.iter().any(writes)
-            && !request.analysis.effects().any(|e| matches!(e, Effect::CreateTemporaryTable { .. }))
-    }
-
     async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Outcome>)> {
         self.client.send_error(sequence, e).await?;
         Ok((Next::Command, None))
     }
 
-    async fn attempt(&mut self, lease: Lease, request: &Request<'_>) -> std::io::Result<Attempt> {
+    async fn attempt(
+        &mut self,
+        lease: Lease,
+        request: &Request<'_>,
+        outcome: &mut Outcome,
+    ) -> std::io::Result<Attempt> {
         let Lease { mut conn, spill } = lease;
         let bound = self.is_bound();
         let mut buf = self.core.buffers.take();
         let started = Instant::now();
         conn.server.in_flight.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let ended = self.exchange(&mut conn, &mut buf, request).await;
+        let ended = self.exchange(&mut conn, &mut buf, request, outcome).await;
         conn.server.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         self.core.buffers.give(buf);
         drop(spill);
         if ended.is_ok() {
             conn.server.record_latency(started.elapsed().as_micros() as u32);
         }
-        self.conclude(conn, request, ended, bound).await
-    }
-
-    async fn conclude(
-        &mut self,
-        conn: Box<BackendConn>,
-        request: &Request<'_>,
-        ended: Result<Outcome, Failure>,
-        bound: bool,
-    ) -> std::io::Result<Attempt> {
         match ended {
-            Ok(outcome) => {
-                self.after(conn, request, &outcome).await;
-                Ok(Attempt::Done(outcome))
+            Ok(()) => {
+                self.after(conn, request, outcome).await;
+                Ok(Attempt::Done)
             }
             Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
         }
@@ -156,21 +137,26 @@ impl Session {
         conn: &mut BackendConn,
         buf: &mut Buf,
         request: &Request<'_>,
-    ) -> Result<Outcome, Failure> {
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
         let mut needs = self.needs(request.reads);
         // A trigger may read them.
         needs.user_vars |= request.plan.writes;
+        needs.last_insert_id = needs.last_insert_id.or_else(|| self.insert_id_to_bring(conn, request));
         if request.kind == ReplyKind::Prepare {
             self.before_prepare(&conn.server);
         }
-        match request.execute {
-            None => self.send(conn, buf, request, request.wire, needs).await?,
+        let server_sequence = match request.execute {
+            None => {
+                self.send(conn, buf, request, request.wire, needs).await?;
+                request.server_sequence
+            }
             Some(execution) => self.send_execute(conn, buf, request, execution, needs).await?,
-        }
+        };
         let mode = RelayMode {
             kind: request.kind,
             client_sequence: request.client_sequence,
-            server_sequence: request.server_sequence,
+            server_sequence,
             // A procedure's results are sent whole.
             cursor: request.cursor.is_some()
                 && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),
@@ -183,10 +169,22 @@ impl Session {
             intercept_read_only: request.plan.writes && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
-        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
+        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
         let ended = relay.run(buf).await;
-        let outcome = relay.finish();
-        ended.map(|()| outcome).map_err(Failure::Relay)
+        relay.finish();
+        ended.map_err(Failure::Relay)
+    }
+
+    /// LAST_INSERT_ID() for a statement that may change it: else nobody could tell afterwards whether what is there is
+    /// this session's.
+    fn insert_id_to_bring(&self, conn: &BackendConn, request: &Request<'_>) -> Option<u64> {
+        let changes = |e: &Effect| matches!(e, Effect::MayChangeLastInsertId);
+        if request.kind != ReplyKind::Results || !request.analysis.effects().any(changes) {
+            return None;
+        }
+        let leaves = Leaves::of(&request.analysis.statements, self.state.reading.server);
+        let doubtful = conn.actual.last_insert_id.is_none() || leaves.insert_id_untold;
+        doubtful.then(|| self.results.last_insert_id.known()).flatten()
     }
 
     /// MySQL's reply to COM_INIT_DB counts the last statement's warnings again; on a connection that another session
@@ -195,7 +193,7 @@ impl Session {
         if request.kind != ReplyKind::Single || self.state.reading.server != ServerKind::MySql {
             return None;
         }
-        self.results.diagnostics.count()
+        self.results.diagnostics.told()
     }
 
     /// The status that the server would have put into an EOF behind the definitions.
@@ -220,6 +218,17 @@ impl Session {
         if self.state.wanted.matches(&conn.actual) && needs.is_nothing() {
             return conn.send(wire).await.map_err(Failure::Send);
         }
+        Box::pin(self.send_prefixed(conn, buf, request, wire, needs)).await
+    }
+
+    async fn send_prefixed(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+        wire: &[u8],
+        needs: Needs,
+    ) -> Result<(), Failure> {
         let mut prefix = self.core.buffers.take_vec();
         let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
         if commands == 0 {
@@ -234,7 +243,7 @@ impl Session {
         let sent = conn.send(&prefix).await;
         self.core.buffers.give_vec(prefix);
         sent.map_err(Failure::Send)?;
-        Box::pin(read_prefix(conn, buf, commands)).await?;
+        read_prefix(conn, buf, commands).await?;
         self.state.wanted.adopt(conn, needs);
         if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
     }
@@ -244,9 +253,10 @@ impl Session {
         if outcome.read_only {
             self.shard().distrust(conn.server.id);
         }
+        let before = self.status;
         self.learn(&mut conn, request, outcome);
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
-            self.keep_prepared(&mut conn, key, ok.statement_id).await;
+            Box::pin(self.keep_prepared(&mut conn, key, ok.statement_id)).await;
         }
         if let Some(execution) = request.execute.filter(|_| outcome.error.is_some()) {
             Box::pin(self.after_refusal(&mut conn, execution)).await;
@@ -267,9 +277,7 @@ impl Session {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }
-        if request.plan.writes {
-            self.note_write(outcome.gtids.as_deref(), &conn.server);
-        }
+        self.note_writes(request, outcome, before, &conn.server);
         self.keep_or_release(conn, outcome.error.is_some()).await;
     }
 
@@ -299,7 +307,7 @@ impl Session {
         conn.actual.schema.clone_from(&self.state.wanted.schema);
         conn.actual.vars.clone_from(&self.state.wanted.vars);
         self.results.note_insert_id_before(outcome.last_insert_id, conn.actual.last_insert_id);
-        if outcome.last_insert_id != 0 || leaves.insert_id || leaves.unknown || outcome.error.is_some() {
+        if !ResultState::leaves_insert_id_alone(outcome, leaves, ran) {
             conn.actual.last_insert_id = None;
         }
         conn.actual.diagnostics_empty = outcome.error.is_none()
@@ -310,7 +318,7 @@ impl Session {
                 _ => conn.actual.diagnostics_empty,
             };
         self.results.note(outcome, leaves, ran);
-        if !one_shot && uses_one_shots(request.analysis) {
+        if ran && !one_shot && uses_one_shots(request.analysis) {
             self.pins.statement_done(self.status.contains(Status::IN_TRANS));
         }
     }
@@ -332,12 +340,18 @@ impl Session {
     }
 
     fn apply_effects(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
+        let is_plain = |s: &Statement| s.effects.is_empty() && s.kind != StatementKind::Savepoint;
+        if !outcome.state_changed && request.analysis.statements.iter().all(is_plain) {
+            return;
+        }
         // After an error nobody knows how far stacked statements or a routine came: what may pin, pins.
         let partial = request.analysis.statements.len() > 1 || request.reads.contains(Reads::ANYTHING);
         let analysis = request.analysis.clone();
         let schema = self.schema_before_effects(&analysis);
         for effect in analysis.effects() {
-            let applies = outcome.error.is_none() || (partial && !ends_a_pin(effect));
+            // A statement that fails has assigned as far as it came.
+            let assigns = matches!(effect, Effect::UserVarComputed { .. });
+            let applies = outcome.error.is_none() || assigns || (partial && !ends_a_pin(effect));
             if applies && !refuted(effect, outcome) {
                 self.apply_effect(conn, &qualified(effect, schema.as_deref()));
             }

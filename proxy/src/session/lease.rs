@@ -6,24 +6,14 @@ use crate::backend::conn::{BackendConn, PoolKey};
 use crate::backend::open::Identity;
 use crate::backend::pool::Acquired;
 use crate::balance::{ReadRequest, ReadTarget, choose_reader, wait_for_reader};
-use crate::config::Consistency;
 use crate::error::ClientError;
 use crate::servers::{Server, Shard, SpillPermit};
 use pointsman_planner::{Reads, Role, RoutePlan};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::reply::Status;
-use pointsman_shard_map::{GtidSet, ServerId};
+use pointsman_shard_map::ServerId;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How new a replica must be for this session's reads.
-#[derive(Debug, Default)]
-pub struct Freshness {
-    /// The last write's GTID.
-    pub token: Option<Box<GtidSet>>,
-    /// Without GTIDs: reads stay on the writer until then.
-    pub writer_until_ms: u64,
-}
 
 /// Why there is no connection, and whose fault it is where a server's.
 pub struct NoLease {
@@ -215,33 +205,6 @@ impl Session {
         }
     }
 
-    fn consistency(&self) -> Consistency {
-        let config = self.core.config();
-        config.user(self.account.name()).map_or(config.session.consistency, |u| u.consistency)
-    }
-
-    /// After a write: which GTID later reads need, or how long they stay on the writer.
-    pub(super) fn note_write(&mut self, gtids: Option<&[u8]>, server: &Server) {
-        if self.consistency() == Consistency::Eventual {
-            return;
-        }
-        let parsed = gtids.and_then(|g| std::str::from_utf8(g).ok()).filter(|g| !g.is_empty()).and_then(|g| {
-            let mysql = server.info().is_some_and(|i| i.kind == pointsman_planner::ServerKind::MySql);
-            if mysql { GtidSet::parse_mysql(g).ok() } else { GtidSet::parse_mariadb(g).ok() }
-        });
-        match (parsed, &mut self.freshness.token) {
-            (Some(new), Some(token)) => token.absorb(&new),
-            (Some(new), none) => *none = Some(Box::new(new)),
-            // The server tracks no GTIDs. Nothing was written, or nobody can tell: the time rule holds.
-            (None, _) if gtids.is_none() && server.info().is_some_and(|i| i.gtid_mode) => {}
-            (None, _) => {
-                let config = self.core.config();
-                let settle = config.settle_time(&self.shard().settings());
-                self.freshness.writer_until_ms = self.core.clock.now_ms() + settle.as_millis() as u64;
-            }
-        }
-    }
-
     pub(super) fn key(&self, server: ServerId) -> PoolKey {
         let class = self.client.capabilities & Capabilities::LOGIN_CLASS;
         PoolKey { server, account: self.identity.number, class: class.bits() }
@@ -323,9 +286,7 @@ impl Session {
     pub(super) fn needs(&self, reads: Reads) -> Needs {
         let mut needs = Needs::of(reads);
         if reads.intersects(Reads::LAST_INSERT_ID | Reads::ANYTHING) {
-            if let super::results::Kept::Known(id) = self.results.last_insert_id {
-                needs.last_insert_id = Some(id);
-            }
+            needs.last_insert_id = self.results.last_insert_id.known();
         }
         needs.empty_diagnostics =
             reads.contains(Reads::DIAGNOSTICS) && self.results.diagnostics == super::results::Diagnostics::Empty;

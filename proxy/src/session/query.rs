@@ -8,8 +8,8 @@ use super::{Next, Session, Step};
 use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
 use pointsman_planner::{
-    Analysis, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts, leading_hint, plan,
-    spell_out_session,
+    Analysis, DiagnosticsForm, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts,
+    diagnostics_form, leading_hint, plan, spell_out_session,
 };
 use pointsman_protocol::command::{QueryText, parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
@@ -27,6 +27,9 @@ impl Session {
             if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {
                 return step;
             }
+        }
+        if self.status.contains(Status::IN_TRANS_READONLY) {
+            Box::pin(self.leave_read_only(&analysis)).await;
         }
         let hint = hint_of(&parsed);
         let plan = self.plan(&analysis, &hint);
@@ -77,6 +80,7 @@ impl Session {
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(analysis, text, RowFormat::Text, sequence).await
             }
+            StatementKind::GetDiagnostics => self.get_diagnostics(sequence).await,
             _ => None,
         }
     }
@@ -98,7 +102,13 @@ impl Session {
     /// The statement as the server is to get it, where that is not what the client wrote.
     pub(super) fn rewrite(&self, text: &[u8], analysis: &Analysis, reads: Reads) -> Option<Vec<u8>> {
         let implied = analysis.effects().any(|e| matches!(e, Effect::ImpliedScope));
-        let spelled = if implied { spell_out_session(text, &self.state.reading) } else { None };
+        let counted = if counts_diagnostics(analysis) { diagnostics_form(text, &self.state.reading) } else { None };
+        let spelled = match counted.and_then(DiagnosticsForm::as_query) {
+            // Of a list that the server has, it tells itself.
+            Some(query) => return self.fill_in(query, reads),
+            None if implied => spell_out_session(text, &self.state.reading),
+            None => None,
+        };
         self.fill_in(spelled.as_deref().unwrap_or(text), reads).or(spelled)
     }
 
@@ -149,8 +159,8 @@ impl Session {
 
 /// Whether [`Session::answer_here`] is to be asked: its future costs an allocation, which usual statements don't pay.
 fn may_answer_here(analysis: &Analysis) -> bool {
-    use StatementKind::{Kill, ShowErrors, ShowWarnings};
-    matches!(&analysis.statements[..], [s] if matches!(s.kind, Kill | ShowWarnings | ShowErrors))
+    use StatementKind::{GetDiagnostics, Kill, ShowErrors, ShowWarnings};
+    matches!(&analysis.statements[..], [s] if matches!(s.kind, Kill | ShowWarnings | ShowErrors | GetDiagnostics))
 }
 
 /// The leading comment's hint, and query attributes of the same names over it.
@@ -175,6 +185,12 @@ fn kill_target(analysis: &Analysis) -> Option<(u64, KillWhat)> {
         Effect::Kill { id: Some(id), scope: KillScope::Connection } => Some((*id, KillWhat::Connection)),
         _ => None,
     })
+}
+
+/// SHOW COUNT(*) WARNINGS and the like, among others that are one statement.
+fn counts_diagnostics(analysis: &Analysis) -> bool {
+    let [statement] = &analysis.statements[..] else { return false };
+    matches!(statement.kind, StatementKind::ShowWarnings | StatementKind::ShowErrors)
 }
 
 /// Whether a text that asks for CONNECTION_ID() compares it with what only the server numbers.

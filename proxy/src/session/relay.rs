@@ -113,15 +113,22 @@ pub struct Relay<'a> {
     held_eof: Option<(usize, u8)>,
     /// Where in `out` the status of the last EOF behind definitions stands, while it can still be set right.
     open_status: Option<usize>,
-    pub outcome: Outcome,
+    outcome: &'a mut Outcome,
 }
 
 impl<'a> Relay<'a> {
-    pub fn new(client: &'a mut ClientSide, conn: &'a mut BackendConn, core: &'a Core, mode: RelayMode) -> Self {
+    /// What the reply tells is written into `outcome`, whatever that held before.
+    pub fn new(
+        client: &'a mut ClientSide,
+        conn: &'a mut BackendConn,
+        core: &'a Core,
+        mode: RelayMode,
+        outcome: &'a mut Outcome,
+    ) -> Self {
         let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
         let out = core.buffers.take_vec();
         let copy = mode.copies.then(Vec::new);
-        let outcome = Outcome { status: mode.status, copy, ..Outcome::default() };
+        *outcome = Outcome { status: mode.status, copy, ..Outcome::default() };
         Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
     }
 
@@ -180,9 +187,8 @@ impl<'a> Relay<'a> {
     }
 
     /// Gives the vector back to the core.
-    pub fn finish(self) -> Outcome {
+    pub fn finish(self) {
         self.core.buffers.give_vec(self.out);
-        self.outcome
     }
 
     fn server_error(&self, error: BackendError) -> RelayError {
@@ -355,7 +361,9 @@ impl<'a> Relay<'a> {
         self.outcome.results += 1;
         self.outcome.rows = None;
         self.outcome.affected_rows = ok.affected_rows;
-        self.outcome.last_insert_id = ok.last_insert_id;
+        if ok.last_insert_id != 0 {
+            self.outcome.last_insert_id = ok.last_insert_id;
+        }
         self.outcome.note_end(&ok);
         self.reader.accept(Control::Ok, payload, status)?;
         if !changed && !status.contains(Status::SESSION_STATE_CHANGED) && self.mode.warnings.is_none() {
@@ -487,6 +495,15 @@ impl Outcome {
         }
     }
 
+    /// Stacked statements tell of one each.
+    fn note_gtids(&mut self, told: &[u8]) {
+        let gtids = self.gtids.get_or_insert_default();
+        if !gtids.is_empty() && !told.is_empty() {
+            gtids.push(b',');
+        }
+        gtids.extend_from_slice(told);
+    }
+
     fn note_end(&mut self, ok: &OkPacket<'_>) {
         self.status = ok.status;
         self.warnings = ok.warnings;
@@ -495,13 +512,13 @@ impl Outcome {
         }
         for change in Changes::new(ok.changes) {
             match change {
-                Change::SystemVariable { name, value } if name == b"last_gtid" => self.gtids = Some(value.to_vec()),
+                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value),
                 Change::SystemVariable { name, value } => {
                     self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
                 }
                 Change::Schema(name) => self.schema = Some(name.to_vec()),
                 Change::StateChanged => self.state_changed = true,
-                Change::Gtids(set) => self.gtids = Some(set.to_vec()),
+                Change::Gtids(set) => self.note_gtids(set),
                 Change::Transaction { .. } | Change::Other => {}
             }
         }

@@ -12,6 +12,16 @@ pub enum Kept<T> {
     OnConnection,
 }
 
+impl<T: Copy> Kept<T> {
+    #[must_use]
+    pub fn known(self) -> Option<T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::OnConnection => None,
+        }
+    }
+}
+
 /// SHOW WARNINGS of the last statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diagnostics {
@@ -22,13 +32,20 @@ pub enum Diagnostics {
 }
 
 impl Diagnostics {
-    /// How many there are, where the proxy knows.
+    /// How many MySQL tells of in its replies to commands that are no statements, where the proxy knows.
     #[must_use]
-    pub fn count(&self) -> Option<u16> {
+    pub fn told(&self) -> Option<u16> {
         match self {
             Self::Empty => Some(0),
             Self::OnConnection => None,
-            Self::Captured(captured) => Some(u16::try_from(captured.warning_count).unwrap_or(u16::MAX)),
+            Self::Captured(captured) => Some(captured.told),
+        }
+    }
+
+    /// A statement has run that raised nothing and left the list as it is (SHOW WARNINGS).
+    pub fn told_none(&mut self) {
+        if let Self::Captured(captured) = self {
+            captured.told = 0;
         }
     }
 }
@@ -39,6 +56,8 @@ pub struct CapturedDiagnostics {
     pub errors: Vec<u8>,
     pub warning_count: u64,
     pub error_count: u64,
+    /// What MySQL's replies to commands that are no statements count: only what the last statement itself raised.
+    pub told: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +125,8 @@ impl LeavesDiagnostics {
 pub struct Leaves {
     pub calc_found_rows: bool,
     pub insert_id: bool,
+    /// LAST_INSERT_ID(expr) where no reply tells of it: in a SELECT, a DO, a DELETE.
+    pub insert_id_untold: bool,
     /// A routine or an unknown statement: anything.
     pub unknown: bool,
     pub diagnostics: LeavesDiagnostics,
@@ -125,7 +146,11 @@ impl Leaves {
             for effect in &statement.effects {
                 match effect {
                     Effect::CalcFoundRows => leaves.calc_found_rows = true,
-                    Effect::MayChangeLastInsertId => leaves.insert_id = true,
+                    Effect::MayChangeLastInsertId => {
+                        use StatementKind::{Insert, LoadData, Replace};
+                        leaves.insert_id = true;
+                        leaves.insert_id_untold |= !matches!(statement.kind, Insert | Replace | LoadData);
+                    }
                     Effect::Unknown => leaves.unknown = true,
                     _ => {}
                 }
@@ -159,10 +184,10 @@ impl ResultState {
         if outcome.error.is_some() {
             self.row_count = -1;
             self.diagnostics = Diagnostics::OnConnection;
-            if leaves.insert_id || leaves.unknown {
+            if ran && (leaves.insert_id || leaves.unknown) {
                 self.last_insert_id = Kept::OnConnection;
             }
-            if leaves.unknown {
+            if ran && leaves.unknown {
                 self.found_rows = Kept::OnConnection;
             }
             return;
@@ -171,6 +196,7 @@ impl ResultState {
         if !ran {
             return;
         }
+        self.diagnostics.told_none();
         match outcome.rows {
             Some(rows) => {
                 self.row_count = -1;
@@ -190,7 +216,7 @@ impl ResultState {
         }
         // An explicit value for an AUTO_INCREMENT column comes back in the OK packet without being
         // LAST_INSERT_ID(): only the server knows.
-        if outcome.last_insert_id != 0 || leaves.unknown || (leaves.insert_id && outcome.rows.is_some()) {
+        if outcome.last_insert_id != 0 || leaves.unknown || leaves.insert_id_untold {
             self.last_insert_id = Kept::OnConnection;
         }
     }
@@ -210,13 +236,14 @@ impl ResultState {
 
     /// Before [`Self::note`]: `reported` is the OK packet's insert id, `connection` what LAST_INSERT_ID() gave there.
     pub fn note_insert_id_before(&mut self, reported: u64, connection: Option<u64>) {
+        let generated = |id: u64| reported != 0 && reported == id;
         match (self.last_insert_id, connection) {
-            (Kept::Known(session), Some(connection)) if session != connection && reported != connection => {
+            (Kept::Known(session), Some(connection)) if session != connection && !generated(connection) => {
                 self.insert_id_before = Some(InsertIdBefore { session, connection });
             }
             (Kept::Known(_), _) => self.insert_id_before = None,
             // A generated id may well be the one that the connection had before.
-            (Kept::OnConnection, _) if self.insert_id_before.is_some_and(|b| b.connection == reported) => {
+            (Kept::OnConnection, _) if self.insert_id_before.is_some_and(|b| generated(b.connection)) => {
                 self.insert_id_before = None;
             }
             (Kept::OnConnection, _) => {}
@@ -227,6 +254,13 @@ impl ResultState {
     #[must_use]
     pub fn insert_id_is_doubtful(&self) -> bool {
         self.last_insert_id == Kept::OnConnection && self.insert_id_before.is_some()
+    }
+
+    /// Whether LAST_INSERT_ID() there is as it was before this statement: nothing ran that changes it without a word.
+    #[must_use]
+    pub fn leaves_insert_id_alone(outcome: &Outcome, leaves: Leaves, ran: bool) -> bool {
+        let told = outcome.last_insert_id != 0 || outcome.error.is_some();
+        !ran || !(leaves.unknown || leaves.insert_id_untold || (leaves.insert_id && told))
     }
 
     /// Takes in what LAST_INSERT_ID() gives on the connection.

@@ -5,7 +5,7 @@ use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::error::ClientError;
 use pointsman_planner::{Reads, ServerKind};
-use pointsman_protocol::command::COM_RESET_CONNECTION;
+use pointsman_protocol::command::{COM_PING, COM_RESET_CONNECTION};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
@@ -23,7 +23,10 @@ impl Session {
             self.lease = Some(conn);
         } else if self.results.on_connection() || failed {
             let contended = self.core.shared.limits.of(conn.server.id).has_waiters();
-            if contended || config.always_switch {
+            if self.gets_diagnostics && self.results.diagnostics == Diagnostics::OnConnection && !contended {
+                self.hold_until = u64::MAX;
+                self.lease = Some(conn);
+            } else if contended || config.always_switch {
                 Box::pin(self.settle(conn, Reads::all())).await;
             } else {
                 self.hold_until = self.core.clock.now_ms() + config.pool.result_state_hold.as_millis() as u64;
@@ -68,6 +71,7 @@ impl Session {
             // A statement at hand that uses tables will have cleared them.
             let outlast = self.state.reading.server == ServerKind::MariaDb && !reads.contains(Reads::TABLES);
             if outlast || reads.intersects(Reads::DIAGNOSTICS | Reads::ANYTHING) {
+                let told = self.told_by(conn).await?;
                 let warnings = conn.query(b"SHOW WARNINGS", pool).await?;
                 let errors = conn.query(b"SHOW ERRORS", pool).await?;
                 self.results.diagnostics = Diagnostics::Captured(Box::new(CapturedDiagnostics {
@@ -75,6 +79,7 @@ impl Session {
                     error_count: errors.rows.len() as u64,
                     warnings: warnings.wire,
                     errors: errors.wire,
+                    told,
                 }));
             } else {
                 // The next statement would have cleared them; only the status is still to be learned.
@@ -91,6 +96,16 @@ impl Session {
             self.learn_insert_id(conn).await?;
         }
         Ok(())
+    }
+
+    /// The warnings that MySQL counts again in the reply to a command that is no statement; MariaDB never does.
+    pub(super) async fn told_by(&self, conn: &mut BackendConn) -> Result<u16, BackendError> {
+        if self.state.reading.server == ServerKind::MariaDb {
+            return Ok(0);
+        }
+        let mut ping = Vec::with_capacity(8);
+        BackendConn::put_command(&mut ping, COM_PING, &[]);
+        Ok(conn.roundtrip(&ping, ReplyKind::Single, &self.core.buffers).await?.warnings)
     }
 
     /// Asks the connection for the session's LAST_INSERT_ID().
@@ -152,7 +167,7 @@ impl Session {
     }
 
     /// The session is over: its connection is cleaned for others, or closed.
-    pub(super) async fn end(&mut self) {
+    pub async fn end(&mut self) {
         if let Some(conn) = self.lease.take() {
             self.clean_up(conn).await;
         }

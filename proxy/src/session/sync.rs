@@ -12,6 +12,8 @@ use std::rc::Rc;
 /// pinned to the connection that has it.
 pub const COMPUTED: &[u8] = b"\0";
 
+const NULL: &[u8] = b"NULL";
+
 /// Stands for the collation id of a handshake where the server's own default holds.
 pub const SERVER_DEFAULT: u16 = 0;
 
@@ -167,9 +169,9 @@ impl Wanted {
 
     fn put_user_vars(&self, out: &mut Vec<u8>, conn: &BackendConn) -> usize {
         let mut set = b"SET ".to_vec();
-        for (name, _) in &conn.actual.user_vars {
-            if !self.user_vars.iter().any(|(n, _)| n == name) {
-                put_user_var(&mut set, name, b"NULL");
+        for (name, value) in &conn.actual.user_vars {
+            if value != NULL && !self.user_vars.iter().any(|(n, _)| n == name) {
+                put_user_var(&mut set, name, NULL);
             }
         }
         for (name, value) in self.user_vars.iter() {
@@ -193,7 +195,10 @@ impl Wanted {
         actual.charset = Some(self.charset);
         actual.multi_statements = self.multi_statements;
         if needs.user_vars {
-            actual.user_vars.clone_from(&self.user_vars);
+            // Once set they are never again as if they had not been, even when they are NULL.
+            actual.user_vars.retain(|(name, _)| !self.user_vars.iter().any(|(n, _)| n == name));
+            actual.user_vars.iter_mut().for_each(|(_, value)| *value = NULL.to_vec());
+            actual.user_vars.extend(self.user_vars.iter().cloned());
         }
         if needs.last_insert_id.is_some() {
             actual.last_insert_id = needs.last_insert_id;

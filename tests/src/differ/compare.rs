@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::connection::Reply;
 use super::corpus::{Action, Mask, Step};
+use super::error::WireError;
 use super::reply::{Event, Field, status};
 use super::runner::Outcome;
 
@@ -58,11 +59,15 @@ pub fn summary(outcome: &Outcome) -> String {
 }
 
 fn compare_step(left: &Outcome, right: &Outcome) -> Option<Difference> {
-    if left.replies == right.replies {
+    let broken = [left, right].into_iter().find_map(never_right);
+    if broken.is_none() && left.replies == right.replies {
         return None;
     }
     let (before, after) = (flatten(left), flatten(right));
-    let fields = differing(&before, &after);
+    let mut fields = differing(&before, &after);
+    if let (true, Some(error)) = (fields.is_empty(), broken) {
+        fields.push(("failure of both".to_owned(), error.clone(), error));
+    }
     if fields.is_empty() {
         return None;
     }
@@ -71,6 +76,14 @@ fn compare_step(left: &Outcome, right: &Outcome) -> Option<Difference> {
         connection: left.connection.clone(),
         statement: describe(&left.step.action),
         fields,
+    })
+}
+
+/// What no server does on purpose is no answer, even where both runs have it. Closing a connection is one.
+fn never_right(outcome: &Outcome) -> Option<String> {
+    outcome.replies.iter().find_map(|(_, reply)| match reply {
+        Err(WireError::Closed | WireError::Refused { .. }) | Ok(_) => None,
+        Err(error) => Some(error.to_string()),
     })
 }
 

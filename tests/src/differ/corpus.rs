@@ -7,7 +7,8 @@
 //! Directives for the whole file, before its first statement: `-- server mariadb` or `-- server mysql`.
 //! For the next statement or action only: `-- only mariadb|mysql`, `-- sorted` (rows in any order), `-- text`
 //! (never prepared), `-- params 1, 'a', NULL`, `-- mask rows,count,message,info,length,trackers,status`.
-//! Until changed: `-- delimiter //`, `-- cursors off` (of the next statements, whose cursor would crash a server).
+//! Until changed: `-- delimiter //`, `-- cursors off` (of the next statements, whose cursor would crash a server),
+//! `-- cursors always` (also where there are no rows).
 //! Actions, each compared like a statement: `-- connection NAME`,
 //! `-- disconnect NAME`, `-- reset`, `-- change_user SCHEMA`, `-- init_db SCHEMA`, `-- ping`, `-- statistics`,
 //! `-- field_list TABLE`, `-- multi_statements on|off`, `-- command HEX`.
@@ -68,6 +69,25 @@ pub enum Action {
     Command(Vec<u8>),
 }
 
+/// Whether a client that uses cursors asks for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursors {
+    Never,
+    ForRows,
+    Always,
+}
+
+impl Cursors {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "off" => Some(Self::Never),
+            "on" => Some(Self::ForRows),
+            "always" => Some(Self::Always),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     pub line: usize,
@@ -75,8 +95,7 @@ pub struct Step {
     pub only: Option<ServerKind>,
     pub sorted: bool,
     pub text_only: bool,
-    /// A client that uses cursors asks for one here too.
-    pub cursor: bool,
+    pub cursor: Cursors,
     pub parameters: Vec<Parameter>,
     pub mask: Mask,
 }
@@ -130,7 +149,7 @@ impl Script {
 struct Parser {
     script: Script,
     delimiter: String,
-    cursors: bool,
+    cursors: Cursors,
     /// The statement being read, and its first line.
     pending: Option<(usize, String)>,
     next: Step,
@@ -143,7 +162,7 @@ fn blank_step() -> Step {
         only: None,
         sorted: false,
         text_only: false,
-        cursor: true,
+        cursor: Cursors::ForRows,
         parameters: Vec::new(),
         mask: Mask::default(),
     }
@@ -152,7 +171,7 @@ fn blank_step() -> Step {
 impl Parser {
     fn new(name: &str) -> Self {
         let script = Script { name: name.to_owned(), server: None, steps: Vec::new() };
-        Self { script, delimiter: ";".to_owned(), cursors: true, pending: None, next: blank_step() }
+        Self { script, delimiter: ";".to_owned(), cursors: Cursors::ForRows, pending: None, next: blank_step() }
     }
 
     fn line(&mut self, number: usize, line: &str) -> Result<(), usize> {
@@ -196,7 +215,7 @@ impl Parser {
             "only" => self.next.only = Some(ServerKind::parse(argument)?),
             "sorted" => self.next.sorted = true,
             "text" => self.next.text_only = true,
-            "cursors" => self.cursors = parse_switch(argument)?,
+            "cursors" => self.cursors = Cursors::parse(argument)?,
             "params" => self.next.parameters = parameters::parse(argument)?,
             "mask" => self.next.mask = parse_mask(argument)?,
             _ => {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::connection::{Connection, Reply, StatementId};
-use super::corpus::{Action, Script, ServerKind, Step};
+use super::corpus::{Action, Cursors, Script, ServerKind, Step};
 use super::error::WireError;
 use super::parameters::splice;
 use super::profile::{Mode, Profile};
@@ -127,7 +127,10 @@ impl<'a> Runner<'a> {
         let (id, prepared) = connection.prepare(text.as_bytes());
         let mut replies = vec![("prepare", prepared)];
         match id {
-            Some(id) => self.execute(id, step, &mut replies),
+            Some(id) => {
+                let cursor = self.asks_for_cursor(step, &replies[0].1);
+                self.execute(id, step, cursor, &mut replies);
+            }
             // Not every statement can be prepared, stacked ones least of all.
             None if replies[0].1.is_ok() => replies.push(("query", self.query(&splice(text, &step.parameters)))),
             None => {}
@@ -141,9 +144,20 @@ impl<'a> Runner<'a> {
         connection.query_with(text.as_bytes(), &|name| fs::read(files.join(name)).ok())
     }
 
-    fn execute(&mut self, id: StatementId, step: &Step, replies: &mut Vec<(&'static str, Reply)>) {
+    /// MySQL 9 refuses a cursor for a statement without a result, so drivers ask for none there.
+    fn asks_for_cursor(&self, step: &Step, prepared: &Reply) -> bool {
+        let has_columns = |event: &Event| matches!(event, Event::Prepared { columns: 1.., .. });
+        let has_rows = prepared.as_ref().is_ok_and(|events| events.iter().any(has_columns));
+        let asks = match step.cursor {
+            Cursors::Never => false,
+            Cursors::ForRows => has_rows || self.kind == ServerKind::MariaDb,
+            Cursors::Always => true,
+        };
+        asks && self.profile.mode == Mode::Cursor
+    }
+
+    fn execute(&mut self, id: StatementId, step: &Step, cursor: bool, replies: &mut Vec<(&'static str, Reply)>) {
         let files = self.files.clone();
-        let cursor = self.profile.mode == Mode::Cursor && step.cursor;
         let connection = self.connections.get_mut(&self.current).expect("opened by step");
         let reply = connection.execute(id, &step.parameters, cursor, &|name| fs::read(files.join(name)).ok());
         let mut open = cursor && has_status(&reply, status::CURSOR_EXISTS);
