@@ -41,10 +41,10 @@ demo: ## real servers, Pointsman and a PHP site; prints where each statement wen
 	@cargo build -p pointsman-tests --bin demo
 	@cargo run --quiet -p pointsman-tests --bin demo
 
-conformance: ## MariaDB's own test files, directly and through Pointsman (half an hour); MODE=ps, cursor or switch
+conformance: ## MariaDB's own test files, directly and through Pointsman (half an hour); MODE=ps, cursor or switch; T=names of files
 	@scripts/install-deps.sh
 	@cargo build --quiet -p pointsman-proxy --bin pointsman
-	@python3 scripts/conformance.py --mode $(or $(MODE),text)
+	@python3 scripts/conformance.py --mode $(or $(MODE),text) $(T)
 
 bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (Debian package haproxy; a quarter of an hour)
 	@command -v haproxy >/dev/null || { echo "make bench needs haproxy: apt-get install haproxy" >&2; exit 1; }

@@ -27,11 +27,14 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LISTS = REPOSITORY / "tests/conformance"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 KNOWN = REPOSITORY / "docs/compatibility.md"
 KNOWN_HEADING = "## MariaDB's own test files"
 # Where Debian 12 has them, and where 13 has.
 SHARE = next((share for share in ("/usr/share/mysql", "/usr/share/mariadb") if os.path.isdir(f"{share}/charsets")), "/usr/share/mysql")
 SUITE = next((suite for suite in (Path(SHARE, "mysql-test"), Path(SHARE, "mariadb-test")) if suite.is_dir()), Path(SHARE, "mysql-test"))
+# Servers refuse to run as root unless they are told to.
+AS_ROOT = ["--user=root"] if os.geteuid() == 0 else []
 START_LIMIT = 60
 # For one run of a file at the first try, and at the second, when a busy machine is no excuse any more.
 FILE_LIMITS = (90, 300)
@@ -94,7 +97,7 @@ class Server:
         self.globals = {}
 
     def command(self):
-        return ["mariadbd", "--no-defaults", "--user=root", f"--datadir={self.work / 'data'}", f"--port={self.port}", f"--socket={self.socket}",
+        return ["mariadbd", "--no-defaults", *AS_ROOT, f"--datadir={self.work / 'data'}", f"--port={self.port}", f"--socket={self.socket}",
                 # In the system's, another server that starts would remove this one's tables as left behind.
                 f"--tmpdir={self.work / 'tmp'}",
                 f"--pid-file={self.work / 'pid'}", "--bind-address=127.0.0.1", "--character-set-server=latin1", "--log-bin=binlog", "--server-id=1",
@@ -107,7 +110,7 @@ class Server:
 
     def install(self):
         (self.work / "tmp").mkdir()
-        subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={self.work / 'data'}", "--skip-test-db", "--auth-root-authentication-method=normal"],
+        subprocess.run(["mariadb-install-db", "--no-defaults", *AS_ROOT, f"--datadir={self.work / 'data'}", "--skip-test-db", "--auth-root-authentication-method=normal"],
                        check=True, stdout=subprocess.DEVNULL)
 
     def sql(self, statements):
@@ -314,17 +317,19 @@ def arguments():
     parser.add_argument("--mode", choices=MODES, default="text")
     parser.add_argument("--jobs", type=int, default=2, help="files at one time, each on a server and a proxy of its own")
     parser.add_argument("--at-least", type=float, default=98.5, help="per cent of the files that must be the same")
-    parser.add_argument("--binary", default=os.environ.get("POINTSMAN_BIN", str(REPOSITORY / "target/debug/pointsman")))
-    parser.add_argument("--out", type=Path, help="where differing outputs stay (emptied first); target/conformance/MODE if not given")
+    parser.add_argument("--binary", default=os.environ.get("POINTSMAN_BIN", str(TARGET / "debug/pointsman")))
+    parser.add_argument("--out", type=Path, help="where differing outputs stay (emptied first); conformance/MODE of cargo's target directory if not given")
     options = parser.parse_args()
     # mariadb-test and the proxy run in directories of their own.
-    options.out = (options.out or REPOSITORY / "target/conformance" / options.mode).resolve()
+    options.out = (options.out or TARGET / "conformance" / options.mode).resolve()
     options.binary = os.path.abspath(options.binary)
     return options
 
 
 def main():
     options = arguments()
+    # Where servers are; a user's PATH may lack it.
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
     # Ends like an error does, so that nothing of it stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     if shutil.which("mariadb-test") is None or not SUITE.is_dir():

@@ -23,6 +23,7 @@ if [ "$purpose" != demo ]; then
     need curl curl
     need debootstrap debootstrap
     need haproxy haproxy
+    need mariadb-test mariadb-test
     need python3 python3
     need valgrind valgrind
     need strace strace

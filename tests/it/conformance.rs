@@ -41,3 +41,8 @@ fn nor_do_they_with_prepared_statements() -> Lab<()> {
 fn nor_do_they_with_cursors() -> Lab<()> {
     sample("cursor", "sample-prepared.txt")
 }
+
+#[test]
+fn nor_do_they_on_a_connection_of_others_for_each_statement() -> Lab<()> {
+    sample("switch", "sample-switch.txt")
+}

@@ -119,6 +119,25 @@ fn what_is_set_for_a_statement_ends_with_it() -> Lab<()> {
 }
 
 #[test]
+fn a_variable_that_another_one_sets_is_carried_along() -> Lab<()> {
+    let place = place()?;
+    let proxy = Proxy::of(place.group).more("[debug]\nalways_switch = true").start()?;
+    let mut client = proxy.client()?;
+    client.sql("SET sql_big_selects = 1")?;
+    assert_eq!(client.value("SELECT @@sql_big_selects")?, "1");
+    for limit in [2, 5] {
+        client.sql(&format!("SET max_join_size = {limit}"))?;
+        assert_eq!(client.value("SELECT @@sql_big_selects")?, "0");
+        client.sql("SET sql_big_selects = 1")?;
+        assert_eq!(client.value("SELECT @@sql_big_selects")?, "1");
+    }
+    client.sql("SET sql_big_selects = 0")?;
+    client.sql("SET max_join_size = DEFAULT")?;
+    assert_eq!(client.value("SELECT @@sql_big_selects")?, "1");
+    Ok(())
+}
+
+#[test]
 fn a_schema_is_found_whatever_the_character_set() -> Lab<()> {
     const NAME: &str = "SELECT HEX(CONVERT(DATABASE() USING utf8mb4)) FOR UPDATE";
     let place = place()?;

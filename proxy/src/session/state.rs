@@ -3,7 +3,7 @@
 use super::names::forget_collations;
 use super::relay::Outcome;
 use super::sync::{COMPUTED, Wanted, family};
-use super::vars::Vars;
+use super::vars::{BIG_SELECTS, JOIN_LIMIT, Vars};
 use crate::backend::open::schema_name;
 use crate::core::Core;
 use pointsman_planner::reading::{ClientCharset, Reading, ServerKind};
@@ -41,8 +41,16 @@ const NOT_CARRIED: &[&str] = &[
 #[must_use]
 pub fn absorb(vars: &Vars, reported: &[(String, Vec<u8>)]) -> Vars {
     let carried = reported.iter().filter(|(name, _)| !NOT_CARRIED.contains(&name.as_str()));
-    carried.fold(forget_collations(vars.clone(), reported), |all, (name, value)| all.with(name, value))
+    let vars = carried.fold(forget_collations(vars.clone(), reported), |all, (name, value)| all.with(name, value));
+    let value_of = |name: &str| reported.iter().find(|(n, _)| n == name).map(|(_, value)| &value[..]);
+    match (value_of(JOIN_LIMIT), value_of(BIG_SELECTS)) {
+        (Some(limit), None) => vars.with(BIG_SELECTS, if limit == NO_JOIN_LIMIT { b"ON" } else { b"OFF" }),
+        _ => vars,
+    }
 }
+
+/// The greatest value of `max_join_size`.
+const NO_JOIN_LIMIT: &[u8] = b"18446744073709551615";
 
 #[derive(Debug)]
 pub struct SessionState {

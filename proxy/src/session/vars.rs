@@ -8,6 +8,10 @@ use std::rc::Rc;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Vars(Vec<(Rc<str>, Rc<[u8]>)>);
 
+/// To set this sets [`BIG_SELECTS`] as well, and no tracker tells. (In the order of their names it comes first.)
+pub const JOIN_LIMIT: &str = "max_join_size";
+pub const BIG_SELECTS: &str = "sql_big_selects";
+
 /// What must be SET so that one set of variables becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VarChange<'a> {
@@ -58,7 +62,10 @@ impl Vars {
     /// The changes that lead from `actual` to `self`.
     pub fn changes_from<'a>(&'a self, actual: &'a Self) -> impl Iterator<Item = VarChange<'a>> {
         let stale = actual.iter().filter(|(n, _)| self.get(n).is_none()).map(|(n, _)| VarChange::Default(n));
-        let set = self.iter().filter(|(n, v)| actual.get(n) != Some(*v)).map(|(n, v)| VarChange::Set(n, v));
+        let limit_changes = self.get(JOIN_LIMIT) != actual.get(JOIN_LIMIT);
+        let follows = move |name: &str| limit_changes && name == BIG_SELECTS;
+        let set = self.iter().filter(move |(n, v)| actual.get(n) != Some(*v) || follows(n));
+        let set = set.map(|(n, v)| VarChange::Set(n, v));
         stale.chain(set)
     }
 }
@@ -165,6 +172,15 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "sql_notes=DEFAULT;unique_checks=@@global.unique_checks;max_join_size=5;sql_mode='';"
         );
+    }
+
+    #[test]
+    fn what_follows_another_variable_is_set_again_behind_it() {
+        let wanted = vars(&[("max_join_size", "2"), ("sql_big_selects", "ON")]);
+        let actual = vars(&[("max_join_size", "5"), ("sql_big_selects", "ON")]);
+        let changes: Vec<_> = wanted.changes_from(&actual).map(|c| c.name().to_owned()).collect();
+        assert_eq!(changes, ["max_join_size", "sql_big_selects"]);
+        assert_eq!(wanted.changes_from(&wanted).count(), 0);
     }
 
     #[test]
