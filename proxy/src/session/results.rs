@@ -157,6 +157,12 @@ impl Leaves {
         leaves
     }
 
+    /// Whether LAST_INSERT_ID() may have changed without this reply telling of it, as one with rows never does
+    /// (INSERT ... RETURNING).
+    fn insert_id_untold_by(self, outcome: &Outcome) -> bool {
+        self.insert_id_untold || (self.insert_id && outcome.rows.is_some())
+    }
+
     /// A command that is no statement. What has rows (COM_FIELD_LIST, which MySQL calls deprecated) may warn.
     #[must_use]
     pub fn of_command(rows: bool) -> Self {
@@ -196,7 +202,7 @@ impl ResultState {
         }
         // An explicit value for an AUTO_INCREMENT column comes back in the OK packet without being
         // LAST_INSERT_ID(): only the server knows.
-        if outcome.last_insert_id != 0 || leaves.unknown || leaves.insert_id_untold {
+        if outcome.last_insert_id != 0 || leaves.unknown || leaves.insert_id_untold_by(outcome) {
             self.last_insert_id = Kept::OnConnection;
         }
     }
@@ -240,7 +246,7 @@ impl ResultState {
     #[must_use]
     pub fn leaves_insert_id_alone(outcome: &Outcome, leaves: Leaves, ran: bool) -> bool {
         let told = outcome.last_insert_id != 0 || outcome.error.is_some();
-        !ran || !(leaves.unknown || leaves.insert_id_untold || (leaves.insert_id && told))
+        !ran || !(leaves.unknown || leaves.insert_id_untold_by(outcome) || (leaves.insert_id && told))
     }
 
     /// Takes in what LAST_INSERT_ID() gives on the connection.
