@@ -4,6 +4,7 @@
 
 use super::relay::Outcome;
 use pointsman_planner::{Effect, Reads, ServerKind, Statement, StatementKind};
+use pointsman_protocol::reply::Status;
 
 /// A value that either the proxy knows or only the held connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +198,9 @@ impl ResultState {
             }
             None => self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX),
         }
-        if leaves.calc_found_rows || leaves.unknown || outcome.results > 1 {
+        // The rows of a cursor are still to come.
+        let cursor = outcome.status.contains(Status::CURSOR_EXISTS);
+        if leaves.calc_found_rows || leaves.unknown || outcome.results > 1 || cursor {
             self.found_rows = Kept::OnConnection;
         }
         // An explicit value for an AUTO_INCREMENT column comes back in the OK packet without being
