@@ -308,6 +308,7 @@ impl Core {
             deadline: config.listen.connect_timeout,
             require_tls: matches!(config.listen.tls, ListenTls::On { required: true, .. }),
             balancers: config.listen.proxy_protocol_networks.clone(),
+            names_loopback: info.as_ref().is_none_or(|i| !i.skip_name_resolve),
         }
     }
 }

@@ -15,7 +15,7 @@ SELECT 1/0, CAST('x' AS SIGNED);
 SHOW WARNINGS;
 SELECT 1/0, CAST('x' AS SIGNED);
 -- field_list t
-SHOW WARNINGS;
+SHOW WARNINGS LIMIT 5;
 SELECT * FROM nosuch;
 -- ping
 -- multi_statements on
@@ -93,9 +93,24 @@ SELECT 1/0, CAST('x' AS SIGNED);
 -- ping
 SHOW WARNINGS;
 USE d_warn;
+-- The first one of a session; from then on the session keeps its connection for them.
+SELECT id FROM t;
+GET DIAGNOSTICS @n = NUMBER;
+SET @n = 0, @msg = 0;
 SELECT * FROM nope;
 GET DIAGNOSTICS CONDITION 9 @msg = MESSAGE_TEXT;
 SHOW WARNINGS;
+SET @msg = 1;
+SELECT CAST('x' AS SIGNED), CAST('y' AS SIGNED);
+GET DIAGNOSTICS @n = NUMBER;
+SELECT @n;
+SHOW WARNINGS;
+SET @n = 1;
+SELECT CAST('x' AS SIGNED), CAST('y' AS SIGNED);
+GET DIAGNOSTICS CONDITION 9 @msg = MESSAGE_TEXT;
+SHOW WARNINGS;
+SHOW COUNT(*) ERRORS;
+SELECT @@warning_count, @@error_count;
 -- connection other
 -- multi_statements on
 -- init_db d_warn

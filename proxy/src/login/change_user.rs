@@ -93,6 +93,7 @@ async fn change(
         plugin,
         response: if can_switch { &[] } else { &command.auth_response },
         can_switch,
+        names_loopback: settings.names_loopback,
     };
     let verified = verify(packets, claim, shared).await?;
     let default_schema = verified.account.spec().default_schema.clone();

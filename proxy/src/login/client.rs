@@ -47,6 +47,8 @@ pub struct ClientLoginSettings {
     pub require_tls: bool,
     /// Connections from here begin with a PROXY header, always.
     pub balancers: Vec<TrustedSource>,
+    /// The servers have no skip_name_resolve, and call the loopback addresses `localhost` in their errors.
+    pub names_loopback: bool,
 }
 
 /// MySQL's default connect_timeout.
@@ -199,6 +201,7 @@ fn claim<'a>(
         plugin: &request.auth_plugin,
         response: &request.auth_response,
         can_switch: (request.capabilities & offered).contains(Capabilities::PLUGIN_AUTH),
+        names_loopback: settings.names_loopback,
     }
 }
 

@@ -9,9 +9,9 @@ use pointsman_protocol::handshake::Failure;
 use super::hosts::Peer;
 
 /// 1045 ER_ACCESS_DENIED_ERROR.
-pub(super) fn access_denied(user: &str, peer: &Peer, using_password: bool) -> Failure {
+pub(super) fn access_denied(user: &str, host: &str, using_password: bool) -> Failure {
     let using = if using_password { "YES" } else { "NO" };
-    let message = format!("Access denied for user '{user}'@'{}' (using password: {using})", peer.host());
+    let message = format!("Access denied for user '{user}'@'{host}' (using password: {using})");
     Failure::new(1045, *b"28000", message)
 }
 
@@ -48,13 +48,13 @@ pub(super) fn user_limit(user: &str, limit: u32) -> Failure {
 /// 1129 ER_HOST_IS_BLOCKED.
 pub(super) fn host_blocked(peer: &Peer, left: Duration) -> Failure {
     let seconds = left.as_secs() + 1;
-    let message = format!("Host '{}' is blocked because of many failed logins; retry in {seconds} s", peer.host());
+    let message = format!("Host '{}' is blocked because of many failed logins; retry in {seconds} s", peer.host(false));
     Failure::new(1129, *b"HY000", message)
 }
 
 /// 1130 ER_HOST_NOT_PRIVILEGED.
 #[must_use]
 pub fn host_not_allowed(peer: &Peer) -> Failure {
-    let message = format!("Host '{}' is not allowed to connect to this server", peer.host());
+    let message = format!("Host '{}' is not allowed to connect to this server", peer.host(false));
     Failure::new(1130, *b"HY000", message)
 }

@@ -30,11 +30,12 @@ impl Peer {
         }
     }
 
-    /// As error messages show it. The loopback addresses are `localhost` to MySQL too, before any name is resolved.
+    /// As error messages show it. A server without skip_name_resolve calls the loopback addresses `localhost` without
+    /// asking DNS.
     #[must_use]
-    pub fn host(&self) -> String {
+    pub fn host(&self, names_loopback: bool) -> String {
         match self.ip() {
-            Some(ip) if !ip.is_loopback() => ip.to_string(),
+            Some(ip) if !(names_loopback && ip.is_loopback()) => ip.to_string(),
             Some(_) | None => "localhost".to_owned(),
         }
     }

@@ -46,6 +46,7 @@ fn settings(plugin: Plugin) -> ClientLoginSettings {
         deadline: Duration::from_secs(5),
         require_tls: false,
         balancers: vec![],
+        names_loopback: true,
     }
 }
 

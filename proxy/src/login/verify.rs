@@ -23,6 +23,8 @@ pub(super) struct Claim<'a> {
     pub plugin: &'a str,
     pub response: &'a [u8],
     pub can_switch: bool,
+    /// See [`Peer::host`].
+    pub names_loopback: bool,
 }
 
 /// A client that is who it says, and counted.
@@ -151,6 +153,6 @@ async fn denied(claim: &Claim<'_>, shared: &LoginShared, using_password: bool) -
     if let Some(ip) = claim.peer.ip() {
         shared.timers.sleep(shared.throttle.failed(ip, Instant::now())).await;
     }
-    let failure: Failure = failures::access_denied(claim.user, &claim.peer, using_password);
+    let failure: Failure = failures::access_denied(claim.user, &claim.peer.host(claim.names_loopback), using_password);
     LoginEnd::Refused(failure)
 }

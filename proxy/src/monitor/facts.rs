@@ -68,6 +68,7 @@ const OTHERS: &[&str] = &[
     "server_id",
     "server_uid",
     "server_uuid",
+    "skip_name_resolve",
     "slave_net_timeout",
     "replica_net_timeout",
     "version",
@@ -126,6 +127,7 @@ fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
         // MariaDB 12 has more values than ON and OFF; all but OFF refuse something.
         read_only: !matches!(text(variables, "read_only"), "OFF" | "0" | ""),
         gtid_mode: variables.get("gtid_mode").is_none_or(|mode| mode == "ON"),
+        skip_name_resolve: text(variables, "skip_name_resolve") == "ON",
         max_connections: number(variables, "max_connections"),
         max_prepared_stmt_count: number(variables, "max_prepared_stmt_count"),
         wait_timeout: number(variables, "wait_timeout"),

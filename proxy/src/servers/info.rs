@@ -19,6 +19,7 @@ pub struct ServerInfo {
     pub read_only: bool,
     /// GTIDs are in use: `@@gtid_mode` is ON; always so on MariaDB.
     pub gtid_mode: bool,
+    pub skip_name_resolve: bool,
     pub max_connections: u32,
     pub max_prepared_stmt_count: u32,
     pub wait_timeout: u32,

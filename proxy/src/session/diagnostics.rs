@@ -67,7 +67,12 @@ impl Session {
         }
         let state = String::from_utf8_lossy(&error.sqlstate);
         let text = format!("SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO={}, MESSAGE_TEXT='{message}'", error.code);
-        let (wire, server_sequence) = self.frame_query(text.as_bytes());
+        self.forward_query(text.as_bytes(), sequence).await
+    }
+
+    /// Sends a statement that can only fail, so that its errors are the server's own.
+    pub(super) async fn forward_query(&mut self, text: &[u8], sequence: u8) -> Step {
+        let (wire, server_sequence) = self.frame_query(text);
         let packets = Packets { wire: &wire, kind: ReplyKind::Results, client_sequence: sequence, server_sequence };
         let role = if self.is_bound() { Role::Held } else { Role::Any };
         self.forward_to(packets, role, &Rc::new(plain_analysis(StatementKind::Signal, Vec::new()))).await

@@ -32,6 +32,8 @@ struct Reasons {
     xa: bool,
     /// Bound until the connection is reset: roles, profiling, what a routine may have done.
     until_reset: Option<&'static str>,
+    /// Not even a reset brings it back: a role, the numbers of profiled queries.
+    outlasts_reset: bool,
 }
 
 impl Reasons {
@@ -210,8 +212,14 @@ impl Pins {
             // Sessions opened before a SET GLOBAL keep their values, so this one keeps its connection.
             Effect::SetGlobalVar { .. } => self.reasons().until_reset = Some("SET GLOBAL"),
             Effect::SequenceUsed => self.reasons().until_reset = Some("a sequence's LASTVAL"),
-            Effect::SetRole => self.reasons().until_reset = Some("SET ROLE"),
-            Effect::SessionBound { what } => self.reasons().until_reset = Some(what),
+            Effect::SetRole => {
+                self.reasons().until_reset = Some("SET ROLE");
+                self.reasons().outlasts_reset = true;
+            }
+            Effect::SessionBound { what } => {
+                self.reasons().until_reset = Some(what);
+                self.reasons().outlasts_reset |= *what == "profiling";
+            }
             Effect::Unknown => {
                 self.reasons().until_reset.get_or_insert("a routine or a statement that is not understood");
             }
@@ -223,7 +231,7 @@ impl Pins {
     /// Whether COM_RESET_CONNECTION clears all of it, so that the connection may be pooled again.
     #[must_use]
     pub fn reset_clears(&self) -> bool {
-        self.0.as_ref().is_none_or(|r| !r.xa && r.until_reset != Some("SET ROLE"))
+        self.0.as_ref().is_none_or(|r| !r.xa && !r.outlasts_reset)
     }
 }
 

@@ -133,7 +133,9 @@ impl Session {
         if reads.contains(Reads::CONNECTION_ID) && !compared {
             calls.push((FunctionName::ConnectionId, Value::Unsigned(u64::from(self.client.cell.handle.id))));
         }
-        let at_hand = self.lease.is_some();
+        // Where LAST_INSERT_ID() must be asked first, the other two are that query's by then.
+        let asks_first = self.results.insert_id_is_doubtful() && reads.contains(Reads::LAST_INSERT_ID);
+        let at_hand = self.lease.is_some() && !asks_first;
         if let (true, Kept::Known(n)) = (reads.contains(Reads::FOUND_ROWS) && !at_hand, self.results.found_rows) {
             calls.push((FunctionName::FoundRows, Value::Signed(i64::try_from(n).unwrap_or(i64::MAX))));
         }

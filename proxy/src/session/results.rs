@@ -4,6 +4,7 @@
 
 use super::relay::Outcome;
 use pointsman_planner::{Effect, FoundRows, Reads, ServerKind, Statement, StatementKind};
+use pointsman_protocol::reply::Status;
 
 /// A value that either the proxy knows or only the held connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +171,12 @@ impl Leaves {
         }
     }
 
+    /// Whether LAST_INSERT_ID() may have changed without this reply telling of it, as one with rows never does
+    /// (INSERT ... RETURNING).
+    fn insert_id_untold_by(self, outcome: &Outcome) -> bool {
+        self.insert_id_untold || (self.insert_id && outcome.rows.is_some())
+    }
+
     /// A command that is no statement. What has rows (COM_FIELD_LIST, which MySQL calls deprecated) may warn.
     #[must_use]
     pub fn of_command(rows: bool) -> Self {
@@ -211,12 +218,14 @@ impl ResultState {
                 }
             }
         }
-        if leaves.calc_found_rows || leaves.unknown || outcome.results > 1 {
+        // The rows of a cursor are still to come.
+        let cursor = outcome.status.contains(Status::CURSOR_EXISTS);
+        if leaves.calc_found_rows || leaves.unknown || outcome.results > 1 || cursor {
             self.found_rows = Kept::OnConnection;
         }
         // An explicit value for an AUTO_INCREMENT column comes back in the OK packet without being
         // LAST_INSERT_ID(): only the server knows.
-        if outcome.last_insert_id != 0 || leaves.unknown || leaves.insert_id_untold {
+        if outcome.last_insert_id != 0 || leaves.unknown || leaves.insert_id_untold_by(outcome) {
             self.last_insert_id = Kept::OnConnection;
         }
     }
@@ -260,7 +269,7 @@ impl ResultState {
     #[must_use]
     pub fn leaves_insert_id_alone(outcome: &Outcome, leaves: Leaves, ran: bool) -> bool {
         let told = outcome.last_insert_id != 0 || outcome.error.is_some();
-        !ran || !(leaves.unknown || leaves.insert_id_untold || (leaves.insert_id && told))
+        !ran || !(leaves.unknown || leaves.insert_id_untold_by(outcome) || (leaves.insert_id && told))
     }
 
     /// Takes in what LAST_INSERT_ID() gives on the connection.

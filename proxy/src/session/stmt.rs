@@ -93,6 +93,7 @@ impl Session {
         }
         let text = &body[1..];
         let analysis = self.core.analyze(text, &self.state.reading);
+        self.gets_diagnostics |= gets_diagnostics(&analysis);
         // The client's id is fixed for the session, so it can be part of the text.
         let rewritten = self.rewrite(text, &analysis, analysis.reads() & Reads::CONNECTION_ID);
         let sent = rewritten.as_ref().map(|t| frame_prepare(t));
@@ -245,7 +246,7 @@ impl Session {
                 return step;
             }
         }
-        if matches!(&analysis.statements[..], [s] if s.kind == StatementKind::GetDiagnostics) {
+        if gets_diagnostics(&analysis) {
             if let Some(step) = Box::pin(self.get_diagnostics(sequence)).await {
                 return step;
             }
@@ -423,4 +424,8 @@ impl Session {
         }
         Ok(Next::Command)
     }
+}
+
+fn gets_diagnostics(analysis: &Analysis) -> bool {
+    matches!(&analysis.statements[..], [s] if s.kind == StatementKind::GetDiagnostics)
 }

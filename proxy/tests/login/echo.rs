@@ -67,6 +67,7 @@ impl Echo {
             deadline: Duration::from_secs(10),
             require_tls: false,
             balancers: vec![],
+            names_loopback: true,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

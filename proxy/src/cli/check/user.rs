@@ -87,6 +87,7 @@ mod tests {
             default_collation: 45,
             read_only: false,
             gtid_mode: true,
+            skip_name_resolve: false,
             max_connections: 1,
             max_prepared_stmt_count: 1,
             wait_timeout: 1,
