@@ -36,6 +36,8 @@ START_LIMIT = 60
 # For one run of a file at the first try, and at the second, when a busy machine is no excuse any more.
 FILE_LIMITS = (90, 300)
 PROGRESS_EVERY = 25
+# Of what mariadb-test said about a file that it did not run: its end, where the reason is.
+MESSAGE_LENGTH = 300
 KEPT_SCHEMAS = {"information_schema", "mysql", "performance_schema", "sys", "mtr"}
 # mariadb-test ends so when the file itself says that it can't run here.
 SKIPPED = 62
@@ -169,7 +171,7 @@ class Suite:
     """Runs single files with mariadb-test, as mysql-test-run would."""
 
     def __init__(self, work, server, mode):
-        self.server, self.flags, self.var = server, MODES[mode], work / "var"
+        self.server, self.flags, self.var, self.said = server, MODES[mode], work / "var", ""
         for name in ("tmp", "log", "run"):
             (self.var / name).mkdir(parents=True)
         (self.var / "std_data").symlink_to(SUITE / "std_data")
@@ -198,6 +200,7 @@ class Suite:
         recorded = re.sub(rb"(?<![\w.])%d(?!\w)" % port, b"PORT", result.read_bytes()) if result.exists() else b""
         result.write_bytes(recorded)
         result.with_suffix(result.suffix + ".stderr").write_bytes(said)
+        self.said = " ".join(said.decode(errors="replace").split())[-MESSAGE_LENGTH:]
         return code, recorded
 
 
@@ -225,7 +228,7 @@ class Lane:
         if direct[0] == "timeout":
             return f"unusable: not done within {limit} s directly"
         if direct[0] == SKIPPED or not direct[1]:
-            return "unusable: skipped by itself, or without output"
+            return f"unusable: skipped by itself, or without output: {self.suite.said}"
         proxied = self.suite.run(test, self.proxy.port, out / f"{test}.proxy", limit)
         if direct == proxied:
             return "same"
@@ -314,7 +317,9 @@ def arguments():
     parser.add_argument("--binary", default=os.environ.get("POINTSMAN_BIN", str(REPOSITORY / "target/debug/pointsman")))
     parser.add_argument("--out", type=Path, help="where differing outputs stay (emptied first); target/conformance/MODE if not given")
     options = parser.parse_args()
-    options.out = options.out or REPOSITORY / "target/conformance" / options.mode
+    # mariadb-test and the proxy run in directories of their own.
+    options.out = (options.out or REPOSITORY / "target/conformance" / options.mode).resolve()
+    options.binary = os.path.abspath(options.binary)
     return options
 
 

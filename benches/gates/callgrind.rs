@@ -20,6 +20,8 @@ const SERVES: &str = "pointsman_proxy::session::";
 /// Within the scratch folder: the counts, and valgrind's channel for commands.
 const OUT: &str = "callgrind";
 const CHANNEL: &str = "vgdb";
+/// Works where counting does.
+pub const PROBE: &[&str] = &["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "true"];
 
 /// Of one statement.
 #[derive(Clone, Copy, Debug)]

@@ -21,6 +21,21 @@ pub struct Statement {
     pub user_vars_read: Vec<String>,
     /// What it does to the session when it succeeds, in order.
     pub effects: Vec<Effect>,
+    pub found_rows: FoundRows,
+}
+
+/// How FOUND_ROWS() after a statement follows from its reply ([`Effect::CalcFoundRows`] apart).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FoundRows {
+    /// It is the number of rows sent, and stays as it was where none are.
+    #[default]
+    Sent,
+    /// It stays as it was, whatever is sent.
+    Kept,
+    /// The rows that LIMIT skipped count too, if any row was sent.
+    BehindOffset,
+    /// Only the server knows.
+    Unclear,
 }
 
 /// The least server a statement needs. Ordered: a batch needs the greatest of its statements.
@@ -126,8 +141,12 @@ pub enum Effect {
         name: String,
     },
     /// SET TRANSACTION without SESSION, insert_id, rand_seed1/2, last_insert_id, gtid_next: holds for the next
-    /// statement or transaction only, and no tracker replays it. (SET STATEMENT ... FOR leaves nothing behind.)
+    /// statement or transaction only, and no tracker replays it.
     OneShotVar {
+        name: String,
+    },
+    /// SET STATEMENT name = ... FOR: this statement alone sees the value, but MariaDB's trackers tell it as if it stayed.
+    StatementVar {
         name: String,
     },
     /// `SET @name := literal`; the literal's own bytes, replayable as they stand.
@@ -263,6 +282,7 @@ impl Effect {
             | Self::EndTransaction { .. }
             | Self::SetSessionVar { .. }
             | Self::ImpliedScope
+            | Self::StatementVar { .. }
             | Self::SetGlobalVar { .. }
             | Self::UserVarLiteral { .. }
             | Self::Use { .. }

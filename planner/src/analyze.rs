@@ -4,6 +4,7 @@
 
 use crate::analysis::{Access, Analysis, Effect, PreparedText, Statement, StatementKind};
 use crate::draft::Context;
+use crate::found_rows::found_rows;
 use crate::lex::tokens;
 use crate::phrase::Phrase;
 use crate::reading::Reading;
@@ -67,6 +68,12 @@ fn changes_reading(effect: &Effect) -> bool {
 
 /// What one statement is.
 pub(crate) fn statement(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
+    let mut statement = by_first_word(phrase, context);
+    statement.found_rows = found_rows(phrase, statement.kind);
+    statement
+}
+
+fn by_first_word(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     if phrase.is_empty() {
         return Statement::new(StatementKind::Empty, Access::Session);
     }

@@ -1,6 +1,6 @@
 //! A statement's analysis in the making, and what all of its parts share.
 
-use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
+use crate::analysis::{Access, Effect, FoundRows, Reads, Statement, StatementKind};
 use crate::reading::Reading;
 use crate::routines::Routines;
 
@@ -16,7 +16,8 @@ pub(crate) struct Context<'a> {
 
 impl Statement {
     pub(crate) fn new(kind: StatementKind, access: Access) -> Self {
-        Self { kind, access, reads: Reads::default(), user_vars_read: Vec::new(), effects: Vec::new() }
+        let (reads, found_rows) = (Reads::default(), FoundRows::default());
+        Self { kind, access, reads, user_vars_read: Vec::new(), effects: Vec::new(), found_rows }
     }
 
     /// A statement of which nothing is known.

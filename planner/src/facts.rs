@@ -103,9 +103,12 @@ fn schema(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
         "processlist" | "threads" | "innodb_trx" | "metadata_locks" | "session" | "x$processlist" | "x$session" => {
             Reads::PROCESSLIST
         }
-        "session_status" | "profiling" | "status_by_thread" | "user_variables" | "user_variables_by_thread" => {
-            Reads::CONNECTION_STATE
-        }
+        "session_status"
+        | "profiling"
+        | "optimizer_trace"
+        | "status_by_thread"
+        | "user_variables"
+        | "user_variables_by_thread" => Reads::CONNECTION_STATE,
         "session_variables" | "system_variables" | "variables_by_thread" => Reads::SYSTEM_VARS,
         _ => Reads::default(),
     };

@@ -4,7 +4,8 @@
 //! (the fingerprint, in one pass), [`analysis`] (what a statement is), [`mod@analyze`] (how it is found out, a module
 //! for each family of statements), `facts` (what expressions touch), `query` (the only user of sqlparser),
 //! [`hint`] (the proxy's own leading comment), [`cache`] (fingerprint to analysis), [`rewrite`] (calls replaced by
-//! their values), [`scope`] (a scope written out), [`diagnostics`] (SHOW WARNINGS), [`mod@plan`] (where a statement goes, and why).
+//! their values), [`scope`] (a scope written out), [`diagnostics`] (SHOW WARNINGS), [`found_rows`] (what FOUND_ROWS()
+//! will give), [`mod@plan`] (where a statement goes, and why).
 
 mod admin;
 pub mod analysis;
@@ -18,6 +19,7 @@ pub mod diagnostics;
 mod dml;
 mod draft;
 mod facts;
+pub mod found_rows;
 pub mod hint;
 pub mod lex;
 mod phrase;
@@ -35,10 +37,11 @@ mod split;
 pub mod token;
 mod transaction;
 
-pub use analysis::{Access, Analysis, Effect, KillScope, PreparedText, Reads, Statement, StatementKind};
+pub use analysis::{Access, Analysis, Effect, FoundRows, KillScope, PreparedText, Reads, Statement, StatementKind};
 pub use analyze::analyze;
 pub use cache::AnalysisCache;
 pub use diagnostics::{DiagnosticsForm, diagnostics_form};
+pub use found_rows::skipped_rows;
 pub use hint::{Hint, HintRole, leading_hint};
 pub use lex::tokens;
 pub use plan::{Role, RoutePlan, RouteReason, SessionFacts, TxFacts, plan};

@@ -37,7 +37,8 @@ const MAX_ALIAS_BYTES: usize = 255;
 /// The columns of so many calls keep their names; for each, the text is searched for its select item.
 const MAX_NAMED_CALLS: usize = 256;
 
-/// `text` with every call named in `values` replaced; nothing if there is none, or if a server might read it otherwise.
+/// `text` with the calls named in `values` replaced; nothing if there is none, or if a server might read it otherwise.
+/// Of stacked statements only the first ones ask for what was before the text: see [`Reach`].
 #[must_use]
 pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Value)]) -> Option<Vec<u8>> {
     let tokens: Vec<Token> = tokens(text, reading).filter(|t| t.kind != TokenKind::OptimizerHint).collect();
@@ -45,9 +46,10 @@ pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Va
         return None;
     }
     let phrase = Phrase::new(text, &tokens);
+    let reach = Reach::of(phrase);
     let mut edits = Vec::new();
     for at in 0..phrase.len() {
-        let Some((function, length)) = function_at(phrase, at) else { continue };
+        let Some((function, length)) = function_at(phrase, at).filter(|(f, _)| reach.covers(*f, at)) else { continue };
         if let Some((_, value)) = values.iter().find(|(name, _)| *name == function) {
             let (start, end) = (tokens[at].start, tokens[at + length - 1].end);
             edits.push(Edit { token: at, start, end, with: render(function, value).into_bytes() });
@@ -63,6 +65,40 @@ pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Va
     edits.sort_by_key(|edit| (edit.start, edit.end));
     edits.dedup_by(|a, b| a.start == a.end && b.start == b.end && a.start == b.start);
     Some(apply(text, &edits))
+}
+
+/// How far into stacked statements the results of what ran before the whole text reach, in tokens. What a later
+/// statement asks for, an earlier one of the same text has left at the server.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    /// Every statement sets ROW_COUNT().
+    first_statement: usize,
+    /// SET and USE leave the number of rows found, and on MariaDB the warnings, as they were.
+    quiet_statements: usize,
+}
+
+impl Reach {
+    fn of(phrase: Phrase<'_>) -> Self {
+        let end_from =
+            |begin| (begin..phrase.len()).find(|&at| phrase.is_punctuation(at, b';')).unwrap_or(phrase.len());
+        let first_statement = end_from(0);
+        let (mut begin, mut quiet_statements) = (0, first_statement);
+        while phrase.is_any(begin, &["SET", "USE"]) {
+            begin = quiet_statements + 1;
+            quiet_statements = end_from(begin);
+        }
+        Self { first_statement, quiet_statements }
+    }
+
+    fn covers(self, function: FunctionName, at: usize) -> bool {
+        match function {
+            FunctionName::ConnectionId => true,
+            FunctionName::RowCount | FunctionName::LastInsertId => at < self.first_statement,
+            FunctionName::FoundRows | FunctionName::WarningCount | FunctionName::ErrorCount => {
+                at < self.quiet_statements
+            }
+        }
+    }
 }
 
 /// One change of the text: `text[start..end]` becomes `with`.
@@ -337,6 +373,26 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(rewritten(text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn of_stacked_statements_only_the_first_ask_for_what_was_before() {
+        let row_count = "SELECT CAST((-1|0) AS SIGNED) AS `ROW_COUNT()`";
+        let cases = [
+            ("SELECT ROW_COUNT(); SELECT ROW_COUNT()", format!("{row_count}; SELECT ROW_COUNT()")),
+            (
+                "SELECT 1; SELECT FOUND_ROWS(), CONNECTION_ID()",
+                "SELECT 1; SELECT FOUND_ROWS(), 42 AS `CONNECTION_ID()`".into(),
+            ),
+            (
+                "SET @a = 1; SELECT found_rows() f, ROW_COUNT()",
+                "SET @a = 1; SELECT CAST((7|0) AS SIGNED) f, ROW_COUNT()".into(),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(rewritten(text), Some(expected), "{text}");
+        }
+        assert_eq!(rewritten("UPDATE t SET a = 1; SELECT ROW_COUNT(), @@warning_count"), None);
     }
 
     #[test]

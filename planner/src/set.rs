@@ -54,7 +54,13 @@ fn is_assignment(phrase: Phrase<'_>, at: usize) -> bool {
 fn set_statement(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
     let Some(verb) = phrase.find("FOR") else { return Statement::opaque() };
     let mut statement = analyze::statement(phrase.from(verb + 1), context);
-    gather(&mut statement, phrase.slice(2, verb), context);
+    let settings = phrase.slice(2, verb);
+    gather(&mut statement, settings, context);
+    for item in settings.items() {
+        if let Some((name, _)) = item.qualified_name(scope(item).1) {
+            statement.add(Effect::StatementVar { name });
+        }
+    }
     statement
 }
 
@@ -174,12 +180,18 @@ fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool
             statement.add(Effect::MayChangeLastInsertId);
         }
         _ if for_next_transaction => one_shot(statement, name),
-        "profiling" => {
+        // What they record is in the connection; their default is to record nothing.
+        "profiling" | "optimizer_trace" if !to_default => {
             statement.raise(Access::Writer);
+            let what = if name == "profiling" { "profiling" } else { "optimizer_trace" };
             statement.add(Effect::SetSessionVar { name, to_default });
-            statement.add(Effect::SessionBound { what: "profiling" });
+            statement.add(Effect::SessionBound { what });
         }
         _ => {
+            if name == "sql_auto_is_null" {
+                // It keeps its connection, which has to be one that INSERTs can go to.
+                statement.raise(Access::Writer);
+            }
             statement.add(Effect::SetSessionVar { name, to_default });
             if scope == Scope::ImpliedSystem {
                 statement.add(Effect::ImpliedScope);

@@ -103,6 +103,16 @@ impl ClientError {
         Self::new(1792, b"25006", format!("Cannot execute statement in a READ ONLY transaction{stop}"))
     }
 
+    /// A read-only transaction stays at its replica to its end.
+    #[must_use]
+    pub fn needs_writer_in_read_only(server: &str) -> Self {
+        let text = format!(
+            "This statement takes a lock, which needs the writer, but the READ ONLY transaction runs at replica {server}; \
+             nothing was executed. Put /* pointsman: role=writer */ in front of the statement that begins it"
+        );
+        Self::new(1290, b"HY000", text)
+    }
+
     /// The server of an open transaction is gone, and the transaction with it.
     #[must_use]
     pub fn transaction_lost(server: &str) -> Self {

@@ -21,8 +21,21 @@ struct Driver<'a> {
 const GO: &[(&str, &str)] = &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")];
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 
-const SLUGS: [&str; 11] =
-    ["mysqli", "pdo", "pymysql", "mysqlclient", "perl", "ruby", "go", "java", "cli", "node", "mysql_async"];
+const SLUGS: [&str; 13] = [
+    "mysqli",
+    "pdo",
+    "odd_mysqli",
+    "odd_pdo",
+    "pymysql",
+    "mysqlclient",
+    "perl",
+    "ruby",
+    "go",
+    "java",
+    "cli",
+    "node",
+    "mysql_async",
+];
 /// Of the accounts that the proxy knows by their caching_sha2_password hash only.
 const SHA2_PASSWORD: &str = "sha2-secret";
 /// Both replicas are this far behind, and the proxy that is asked for lagging ones lets them be.
@@ -189,6 +202,37 @@ fn check(driver: &Driver<'_>) -> Lab<()> {
     Ok(())
 }
 
+/// Compares what the script prints through the proxy with what it prints directly, line by line. How it logs in is
+/// the others' matter.
+fn check_transcript(driver: &Driver<'_>) -> Lab<()> {
+    if !succeeds(command(driver.probe, driver.environment).output()) {
+        eprintln!("skipped: {} is not installed", driver.name);
+        return Ok(());
+    }
+    for kind in [Kind::MariaDb, Kind::MySql9] {
+        let Some(grounds) = Grounds::of(kind)? else { continue };
+        let mut ways = grounds.ways("").into_iter().filter(|way| way.user == "app");
+        let expected = ways.next().map(|directly| run(driver, &directly)).unwrap_or_default();
+        assert!(expected.lines().count() > 300, "{} to {kind:?} ran too little directly:\n{expected}", driver.name);
+        for way in ways {
+            let what = format!("{} to {kind:?} {}", driver.name, way.what);
+            assert_same_transcript(&what, &expected, &run(driver, &way));
+        }
+        grounds.assert_no_panic();
+    }
+    Ok(())
+}
+
+fn assert_same_transcript(what: &str, expected: &str, got: &str) {
+    let mut scene = "";
+    for (number, line) in expected.lines().enumerate() {
+        scene = line.strip_prefix("== ").unwrap_or(scene);
+        let other = got.lines().nth(number).unwrap_or("the end");
+        assert_eq!(other, line, "{what}, in \"{scene}\" (line {number}; expected is what it is directly)\n{got}");
+    }
+    assert_eq!(got.lines().count(), expected.lines().count(), "{what}: more lines than directly\n{got}");
+}
+
 /// Whatever the drivers do: the proxy before the lagging replicas does read from them.
 #[test]
 fn lagging_replicas_take_reads_of_sessions_that_wrote_nothing() -> Lab<()> {
@@ -222,6 +266,28 @@ fn php_pdo() -> Lab<()> {
         slug: "pdo",
         probe: &["php", "-r", "exit(extension_loaded('pdo_mysql') ? 0 : 1);"],
         script: &["php", "php/pdo.php"],
+        environment: &[],
+    })
+}
+
+#[test]
+fn odd_uses_of_php_mysqli() -> Lab<()> {
+    check_transcript(&Driver {
+        name: "odd uses of PHP mysqli",
+        slug: "odd_mysqli",
+        probe: &["php", "-r", "exit(extension_loaded('mysqli') ? 0 : 1);"],
+        script: &["php", "-d", "mysqli.allow_local_infile=1", "php/odd_mysqli.php"],
+        environment: &[],
+    })
+}
+
+#[test]
+fn odd_uses_of_php_pdo() -> Lab<()> {
+    check_transcript(&Driver {
+        name: "odd uses of PDO_mysql",
+        slug: "odd_pdo",
+        probe: &["php", "-r", "exit(extension_loaded('pdo_mysql') ? 0 : 1);"],
+        script: &["php", "php/odd_pdo.php"],
         environment: &[],
     })
 }

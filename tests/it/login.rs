@@ -1,6 +1,10 @@
 //! Logging in: who is let in, who isn't, and with which of MySQL's error codes.
 
-use pointsman_tests::{Client, Lab, Login, Proxy};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pointsman_tests::{Client, GroupPlan, Kind, Lab, LabError, Login, Proxy};
 
 use crate::shared::place;
 
@@ -128,5 +132,36 @@ fn the_password_never_reaches_the_log() -> Lab<()> {
     assert_eq!(refusal(&Login::new(place.proxy.port, "app", "hush-hush-hush")), DENIED);
     assert!(!place.proxy.log().contains("hush-hush-hush"));
     assert!(!place.proxy.log().contains("secret"), "the backend's password is in the log");
+    Ok(())
+}
+
+#[test]
+fn an_address_whose_logins_fail_is_answered_later_then_blocked_and_others_are_not() -> Lab<()> {
+    // ER_HOST_IS_BLOCKED
+    const BLOCKED: Option<u16> = Some(1129);
+    const FREE: u32 = 5;
+    const FAILURES: usize = 100;
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
+    let proxy = Proxy::of(&group).unix_socket().start()?;
+    let wrong = Login::new(proxy.port, "app", "wrong");
+    for _ in 0..FREE {
+        assert_eq!(refusal(&wrong), DENIED);
+    }
+    let start = Instant::now();
+    assert_eq!((refusal(&wrong), refusal(&wrong)), (DENIED, DENIED));
+    assert!(start.elapsed() >= Duration::from_millis(300), "two more were answered after {:?}", start.elapsed());
+    // One that gets in ends the count.
+    proxy.client()?.ping()?;
+    thread::scope(|scope| {
+        let guesses: Vec<_> = (0..FAILURES).map(|_| scope.spawn(|| refusal(&wrong))).collect();
+        for guess in guesses {
+            assert!(matches!(guess.join(), Ok(Some(1045 | 1129))), "a wrong password got in");
+        }
+    });
+    assert_eq!(refusal(&proxy.login()), BLOCKED, "the right password from there");
+    let socket = proxy.socket().display().to_string();
+    let arguments = ["-uapp", "-papp", "-S", &socket, "-N", "-e", "SELECT 40 + 2"];
+    let output = Command::new("mariadb").args(arguments).output().map_err(LabError::file("mariadb"))?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "42", "who comes from elsewhere gets in");
     Ok(())
 }

@@ -90,6 +90,7 @@ fn query_attributes_are_hints() -> Lab<()> {
         let marker = trace::marker();
         let mut packets = Packets::connect("127.0.0.1", proxy.port)?;
         login(&mut packets, &target, &profile)?;
+        packets.restart_sequence();
         packets.write(&query_with_attribute(name, role, &format!("{statement} /* {marker} */")))?;
         assert_ne!(packets.read()?.first(), Some(&0xff), "{statement} was refused");
         let ran = trace::who_ran(&group, &marker)?;

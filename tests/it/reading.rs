@@ -1,8 +1,11 @@
 //! Which servers answer reads, as the settings of shard and user and the hints say.
 
+use std::thread;
 use std::time::Duration;
 
 use pointsman_tests::{Group, GroupPlan, Kind, Lab, Proxy, Server, http, trace, waiting};
+
+use crate::settings::change;
 
 /// How soon blocked replicas are known to lag.
 const NOTICED: Duration = Duration::from_secs(15);
@@ -88,4 +91,102 @@ fn what_ran_before_an_error_is_read_again() -> Lab<()> {
         assert_eq!(client.value("SELECT COUNT(*) FROM t")?, "2", "{kind:?}");
     }
     Ok(())
+}
+
+/// How many of 100 reads each replica gets.
+fn shares(proxy: &Proxy, group: &Group) -> Lab<Vec<usize>> {
+    let marker = trace::marker();
+    for _ in 0..100 {
+        proxy.client()?.sql(&format!("SELECT 1 FROM DUAL /* {marker} */"))?;
+    }
+    group.replicas().iter().map(|replica| trace::times_run(replica, &marker)).collect()
+}
+
+/// Waits until the proxy says whether that server takes reads.
+fn until_takes_reads(proxy: &Proxy, server: &Server, takes: bool) -> Lab<()> {
+    let (address, state) = (format!("\"{}\"", server.address()), format!("\"takes_reads\":{takes}"));
+    waiting::until(&format!("{state} of {address}"), NOTICED, || {
+        let body = proxy.http("/readyz").map(|answer| answer.body).unwrap_or_default();
+        body.split("\"address\":").any(|one| one.starts_with(&address) && one.contains(&state))
+    })
+}
+
+fn one_master_two_replicas() -> Lab<Group> {
+    GroupPlan::new(Kind::MariaDb).masters(1).start()
+}
+
+#[test]
+fn reads_stay_in_the_zone_while_a_replica_there_is_fresh() -> Lab<()> {
+    let group = one_master_two_replicas()?;
+    let [near, far] = [&group.replicas()[0], &group.replicas()[1]];
+    let plan = Proxy::of(&group).proxy("zone = \"a\"").server(near, "zone = \"a\"").server(far, "zone = \"b\"");
+    let proxy = plan.start()?;
+    trace::wait_for_readers(&proxy, &group, &[near])?;
+    group.stop_replication(1)?;
+    trace::wait_for_readers(&proxy, &group, &[far])?;
+    group.start_replication(1)?;
+    trace::wait_for_readers(&proxy, &group, &[near])
+}
+
+#[test]
+fn reads_are_shared_by_weight_and_weight_0_is_for_need() -> Lab<()> {
+    let group = one_master_two_replicas()?;
+    let [first, second] = [&group.replicas()[0], &group.replicas()[1]];
+    let proxy = Proxy::of(&group).server(first, "weight = 1000").server(second, "weight = 10").start()?;
+    until_takes_reads(&proxy, first, true)?;
+    until_takes_reads(&proxy, second, true)?;
+    let counted = shares(&proxy, &group)?;
+    assert!(counted[0] > 80, "reads of weights 1000 and 10: {counted:?}");
+    let proxy = Proxy::of(&group).server(second, "weight = 0").start()?;
+    until_takes_reads(&proxy, second, true)?;
+    trace::wait_for_readers(&proxy, &group, &[first])?;
+    group.stop_replication(1)?;
+    trace::wait_for_readers(&proxy, &group, &[second])
+}
+
+#[test]
+fn a_replica_that_is_back_gets_its_share_slowly() -> Lab<()> {
+    let group = one_master_two_replicas()?;
+    let [first, second] = [&group.replicas()[0], &group.replicas()[1]];
+    let proxy = Proxy::of(&group).more("[monitor]\nslow_start_s = 0").start()?;
+    until_takes_reads(&proxy, first, true)?;
+    let away_and_back = || -> Lab<Vec<usize>> {
+        group.stop_replication(2)?;
+        until_takes_reads(&proxy, second, false)?;
+        group.start_replication(2)?;
+        until_takes_reads(&proxy, second, true)?;
+        shares(&proxy, &group)
+    };
+    let counted = away_and_back()?;
+    assert!(counted[1] > 10, "without a slow start: {counted:?}");
+    change(&proxy, "slow_start_s = 0", "slow_start_s = 3600")?;
+    let counted = away_and_back()?;
+    assert!(counted[1] < 10 && counted[0] > 80, "with a slow start: {counted:?}");
+    Ok(())
+}
+
+#[test]
+fn so_many_reads_spill_to_the_writer_and_the_rest_wait() -> Lab<()> {
+    // ER_CON_COUNT_ERROR
+    const FULL: Option<u16> = Some(1040);
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(1).start()?;
+    let proxy = Proxy::of(&group).shard("spill_limit = 1").more("[pool]\nwait_timeout_ms = 500").start()?;
+    until_takes_reads(&proxy, &group.replicas()[0], true)?;
+    group.stop_replication(1)?;
+    trace::wait_for_readers(&proxy, &group, &[group.writer()])?;
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| proxy.client()?.value("SELECT SLEEP(6)"));
+        waiting::until("the slow read runs", NOTICED, || {
+            group
+                .writer()
+                .value("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(6)%'")
+                .is_ok_and(|n| n == "1")
+        })?;
+        let refused = proxy.client()?.sql("SELECT 2").expect_err("the only place is taken");
+        assert_eq!(refused.code(), FULL, "{refused}");
+        assert_eq!(proxy.client()?.value("SELECT 3 FOR UPDATE")?, "3", "what belongs to the writer needs no place");
+        assert_eq!(slow.join().expect("the reading thread ends")?, "0");
+        assert_eq!(proxy.client()?.value("SELECT 4")?, "4");
+        Ok(())
+    })
 }

@@ -1,7 +1,7 @@
 //! What a session carries from one statement to the next: it must be as on one direct connection, whichever server and
 //! connection each statement ran on, and no other session may see it.
 
-use pointsman_tests::{Client, Lab};
+use pointsman_tests::{Client, Lab, Proxy};
 
 use crate::shared::{Place, place, same_answer};
 
@@ -27,6 +27,24 @@ fn last_insert_id_is_each_sessions_own() -> Lab<()> {
         assert_eq!(other.value("SELECT LAST_INSERT_ID() + 0")?, other_id.to_string());
         assert_eq!(one.value("SELECT b FROM t WHERE a = LAST_INSERT_ID()")?, "one");
     }
+    Ok(())
+}
+
+#[test]
+fn the_last_row_is_found_by_null_where_that_is_asked_for() -> Lab<()> {
+    const BY_NULL: &str = "SELECT b FROM t WHERE a IS NULL FOR UPDATE";
+    let place = with_table()?;
+    let proxy = Proxy::of(place.group).more("[debug]\nalways_switch = true").start()?;
+    let mut client = Client::connect(&proxy.login().schema(&place.schema))?;
+    client.sql("SET sql_auto_is_null = 1")?;
+    for round in 0..ROUNDS {
+        client.sql(&format!("INSERT INTO t (b) VALUES ('round {round}')"))?;
+        assert_eq!(client.value(BY_NULL)?, format!("round {round}"));
+        assert_eq!(client.sql(BY_NULL)?.len(), 0, "asked for the second time");
+    }
+    client.sql("SET sql_auto_is_null = DEFAULT")?;
+    client.sql("INSERT INTO t (b) VALUES ('x')")?;
+    assert_eq!(client.sql(BY_NULL)?.len(), 0);
     Ok(())
 }
 
@@ -80,6 +98,48 @@ fn variables_set_without_a_scope_are_private() -> Lab<()> {
         assert_eq!(rows, [expected]);
     }
     Ok(())
+}
+
+#[test]
+fn what_is_set_for_a_statement_ends_with_it() -> Lab<()> {
+    let place = place()?;
+    let mut own = place.client()?;
+    let default = own.sql("SELECT @@sql_mode, @@div_precision_increment")?;
+    own.sql("SET STATEMENT sql_mode = '', div_precision_increment = 9 FOR SELECT 1")?;
+    // Each holds a connection, so that the session gets others.
+    let mut holders = Vec::new();
+    for _ in 0..3 {
+        let mut holder = place.client()?;
+        holder.sql("BEGIN")?;
+        holder.sql("SELECT 1 FOR UPDATE")?;
+        holders.push(holder);
+        assert_eq!(own.sql("SELECT @@sql_mode, @@div_precision_increment")?, default);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_schema_is_found_whatever_the_character_set() -> Lab<()> {
+    const NAME: &str = "SELECT HEX(CONVERT(DATABASE() USING utf8mb4)) FOR UPDATE";
+    let place = place()?;
+    let schema = format!("{}_имя", place.schema);
+    place.everywhere(&format!("CREATE DATABASE {schema}"))?;
+    // One connection at the writer: each session gets it as the other has left it.
+    let proxy = Proxy::of(place.group).more("[pool]\nmax_connections_per_server = 1").start()?;
+    let (mut own, mut other) = (proxy.client()?, proxy.client()?);
+    own.sql(&format!("USE {schema}"))?;
+    let name = own.value(NAME)?;
+    own.sql("SET NAMES koi8r")?;
+    other.sql("SET NAMES cp1251")?;
+    for _ in 0..ROUNDS {
+        assert_eq!(other.value(NAME)?, "73686F70", "the other session's is shop");
+        assert_eq!(own.value(NAME)?, name);
+        assert_eq!(own.value("SELECT @@character_set_client")?, "koi8r");
+    }
+    other.sql("SELECT 1 FOR UPDATE")?;
+    let mut login = Client::connect(&proxy.login().schema(&schema))?;
+    assert_eq!(login.value(NAME)?, name);
+    place.everywhere(&format!("DROP DATABASE {schema}"))
 }
 
 #[test]
@@ -208,7 +268,7 @@ fn completion_type_chains_and_releases() -> Lab<()> {
     client.sql("INSERT INTO t (b) VALUES ('undone')")?;
     client.sql("ROLLBACK AND NO CHAIN")?;
     assert_eq!(place.client()?.value("SELECT GROUP_CONCAT(b) FROM t FOR UPDATE")?, "kept");
-    client.sql("SET completion_type = RELEASE")?;
+    client.sql("SET completion_type = 'RELEASE'")?;
     client.sql("BEGIN")?;
     client.sql("COMMIT")?;
     assert!(client.sql("SELECT 1").is_err(), "the server has closed the connection");
@@ -225,6 +285,34 @@ fn found_rows_counts_the_last_select() -> Lab<()> {
         assert_eq!(place.client()?.sql("SELECT a FROM t LIMIT 3")?.len(), 3);
         assert_eq!(client.value("SELECT FOUND_ROWS()")?, "5");
     }
+    Ok(())
+}
+
+#[test]
+fn found_rows_is_what_the_server_says_of_it() -> Lab<()> {
+    let place = with_table()?;
+    place.everywhere("INSERT INTO t (b) VALUES ('a'), ('b'), ('c'), ('d'), ('e')")?;
+    let (mut client, mut direct) = (place.client()?, place.direct()?);
+    for statement in [
+        "SELECT a FROM t ORDER BY a LIMIT 1, 2",
+        "SELECT a FROM t ORDER BY a LIMIT 2 OFFSET 1;",
+        "SELECT a FROM t ORDER BY a LIMIT 10, 2",
+        "SELECT a FROM t UNION ALL SELECT a FROM t LIMIT 3",
+        "(SELECT a FROM t LIMIT 1, 2)",
+        "DO (SELECT COUNT(*) FROM t)",
+        "CREATE OR REPLACE TABLE copy SELECT 1 AS a",
+        "INSERT INTO copy SELECT a FROM t",
+        "DELETE t FROM t JOIN copy ON t.a = copy.a + 100",
+    ] {
+        direct.sql(statement)?;
+        let expected = direct.value("SELECT FOUND_ROWS()")?;
+        client.sql(statement)?;
+        let _other_session = place.client()?.sql("SELECT a FROM t LIMIT 1")?;
+        assert_eq!(client.value("SELECT FOUND_ROWS()")?, expected, "{statement}");
+    }
+    client.prepared("SELECT a FROM t ORDER BY a LIMIT ?, ?", (2, 2))?;
+    let _other_session = place.client()?.sql("SELECT a FROM t LIMIT 1")?;
+    assert_eq!(client.value("SELECT FOUND_ROWS()")?, "4");
     Ok(())
 }
 

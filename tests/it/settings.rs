@@ -304,6 +304,20 @@ fn limits_of_a_session_hold() -> Lab<()> {
     Ok(())
 }
 
+#[test]
+fn a_client_is_kept_as_long_as_its_own_wait_timeout_says() -> Lab<()> {
+    let group = one_server()?;
+    let proxy = Proxy::of(&group).more("[session]\nclient_idle_timeout_s = 2").start()?;
+    let (mut short, mut long) = (proxy.client()?, proxy.client()?);
+    short.sql("SET SESSION wait_timeout = 1")?;
+    long.sql("SET SESSION wait_timeout = 600")?;
+    assert_eq!(long.value("SELECT @@wait_timeout")?, "600");
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(short.value("SELECT 1").is_err(), "its own timeout is over");
+    assert_eq!(long.value("SELECT 1")?, "1");
+    Ok(())
+}
+
 /// COM_STMT_SEND_LONG_DATA, for which PHP's mysqli is the client at hand.
 fn long_data_is_limited(port: u16) {
     let script = "mysqli_report(MYSQLI_REPORT_OFF); $m = new mysqli('127.0.0.1', 'app', 'app', 'shop', (int) $argv[1]);

@@ -40,6 +40,49 @@ fn a_read_only_transaction_stays_on_one_server() -> Lab<()> {
 }
 
 #[test]
+fn what_commits_a_read_only_transaction_at_a_replica_goes_on_at_the_writer() -> Lab<()> {
+    let place = with_table()?;
+    let ends = [
+        "BEGIN",
+        "START TRANSACTION READ WRITE",
+        "LOCK TABLES t WRITE",
+        "CREATE TABLE more (a INT)",
+        "DROP TABLE more",
+        "ANALYZE TABLE t",
+    ];
+    for (n, end) in ends.into_iter().enumerate() {
+        let mut client = place.client()?;
+        client.sql("START TRANSACTION READ ONLY")?;
+        assert_ne!(place.who_runs(&mut client, "SELECT a FROM t /* {mark} */")?, place.writer(), "before {end}");
+        client.sql(end)?;
+        client.sql(&format!("INSERT INTO t VALUES ({}, 1)", n + 10))?;
+        client.sql("COMMIT")?;
+        client.sql("UNLOCK TABLES")?;
+        assert_eq!(client.value(&format!("SELECT COUNT(*) FROM t WHERE a = {}", n + 10))?, "1", "{end}");
+        place.group.wait_for_sync()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_read_only_transaction_at_a_replica_takes_no_lock_that_keeps_nobody_off() -> Lab<()> {
+    // ER_OPTION_PREVENTS_STATEMENT
+    const NEEDS_WRITER: Option<u16> = Some(1290);
+    let place = with_table()?;
+    for lock in ["SELECT GET_LOCK('ro', 0)", "SELECT b FROM t LOCK IN SHARE MODE"] {
+        let mut client = place.client()?;
+        client.sql("START TRANSACTION READ ONLY")?;
+        assert_ne!(place.who_runs(&mut client, "SELECT a FROM t /* {mark} */")?, place.writer());
+        assert_eq!(client.sql(lock).unwrap_err().code(), NEEDS_WRITER, "{lock}");
+        assert_eq!(client.value("SELECT b FROM t WHERE a = 1")?, "10", "the transaction goes on");
+        client.sql("COMMIT")?;
+        client.sql("/* pointsman: role=writer */ START TRANSACTION READ ONLY")?;
+        client.sql(lock)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_savepoint_before_the_first_statement_is_kept() -> Lab<()> {
     let place = with_table()?;
     let mut client = place.client()?;

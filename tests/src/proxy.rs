@@ -39,6 +39,8 @@ pub enum Ready {
 pub struct ProxyPlan {
     masters: Vec<String>,
     replicas: Vec<String>,
+    /// Of each server that has more than an address: that address, and TOML text.
+    details: Vec<(String, String)>,
     listen_lines: String,
     backend_lines: String,
     user_lines: String,
@@ -115,6 +117,13 @@ impl ProxyPlan {
         self
     }
 
+    /// More of that server than its address, such as `weight = 50, zone = "b"`.
+    #[must_use]
+    pub fn server(mut self, server: &crate::Server, details: &str) -> Self {
+        self.details.push((server.address(), details.to_owned()));
+        self
+    }
+
     /// Whether replicas are configured at all.
     #[must_use]
     pub fn without_replicas(mut self) -> Self {
@@ -148,17 +157,25 @@ impl ProxyPlan {
             "[listen]\nmysql = {addresses:?}\nadmin = \"127.0.0.1:{admin}\"\nhttp = \"127.0.0.1:{http}\"\n{}\n\
              [backend]\nuser = \"{backend}\"\npassword = \"{backend_password}\"\n{}\n\
              [[user]]\nname = \"{app}\"\npassword = \"{app_password}\"\ndefault_schema = \"{SCHEMA}\"\n{}\n\
-             [[shard]]\nname = \"main\"\nmasters = {:?}\nreplicas = {:?}\n{lag}{}\n\
+             [[shard]]\nname = \"main\"\nmasters = {}\nreplicas = {}\n{lag}{}\n\
              [proxy]\nstate_dir = {dir:?}\n{}\n{}",
             self.listen_lines,
             self.backend_lines,
             self.user_lines,
-            self.masters,
-            self.replicas,
+            self.servers_toml(&self.masters),
+            self.servers_toml(&self.replicas),
             self.shard_lines,
             self.proxy_lines,
             self.more
         )
+    }
+
+    fn servers_toml(&self, addresses: &[String]) -> String {
+        let one = |address: &String| match self.details.iter().find(|(of, _)| of == address) {
+            Some((_, details)) => format!("{{ address = {address:?}, {details} }}"),
+            None => format!("{address:?}"),
+        };
+        format!("[{}]", addresses.iter().map(one).collect::<Vec<_>>().join(", "))
     }
 
     pub fn start(&self) -> Lab<Proxy> {
@@ -204,6 +221,7 @@ impl Proxy {
         ProxyPlan {
             masters: group.masters().iter().map(crate::Server::address).collect(),
             replicas: group.replicas().iter().map(crate::Server::address).collect(),
+            details: vec![],
             listen_lines: String::new(),
             backend_lines: String::new(),
             user_lines: String::new(),

@@ -77,32 +77,43 @@ impl Stream {
 
     /// Sends all of the bytes.
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        poll_fn(|cx| self.poll_write_all(cx, &mut bytes)).await
+    }
+
+    /// `bytes` is shortened by what was taken.
+    fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
         while !bytes.is_empty() {
-            let n = poll_fn(|cx| self.poll_write(cx, bytes)).await?;
-            bytes = &bytes[progress(n)?..];
+            let n = ready!(self.poll_write(cx, bytes))?;
+            *bytes = &bytes[progress(n)?..];
         }
-        poll_fn(|cx| self.poll_flush(cx)).await
+        self.poll_flush(cx)
     }
 
     /// Sends both strings; a plain socket with one `writev`, the others as one record or frame if they are
     /// small.
     pub async fn write_all_two(&mut self, mut a: &[u8], mut b: &[u8]) -> io::Result<()> {
-        if !matches!(self, Self::Plain(_)) && a.len() + b.len() <= JOINED {
-            return self.write_all(&[a, b].concat()).await;
+        let joins = !self.is_plain() && a.len() + b.len() <= JOINED;
+        let joined = if joins { [a, b].concat() } else { Vec::new() };
+        if joins {
+            (a, b) = (&joined, &[]);
         }
+        poll_fn(|cx| self.poll_write_two(cx, &mut a, &mut b)).await
+    }
+
+    fn poll_write_two(&mut self, cx: &mut Context<'_>, a: &mut &[u8], b: &mut &[u8]) -> Poll<io::Result<()>> {
         if let Self::Plain(socket) = self {
             while !a.is_empty() && !b.is_empty() {
                 let parts = [IoSlice::new(a), IoSlice::new(b)];
-                let n = poll_fn(|cx| Pin::new(&mut *socket).poll_write_vectored(cx, &parts)).await?;
+                let n = ready!(Pin::new(&mut *socket).poll_write_vectored(cx, &parts))?;
                 let of_a = progress(n)?.min(a.len());
-                a = &a[of_a..];
-                b = &b[n - of_a..];
+                *a = &a[of_a..];
+                *b = &b[n - of_a..];
             }
         }
         if !a.is_empty() {
-            self.write_all(a).await?;
+            ready!(self.poll_write_all(cx, a))?;
         }
-        self.write_all(b).await
+        self.poll_write_all(cx, b)
     }
 
     /// Takes a plain connection off this thread's runtime, so that another core may have it. TLS and

@@ -4,20 +4,24 @@ use super::execute::Request;
 use super::kill::KillWhat;
 use super::results::ResultState;
 use super::stmt::StatementTable;
-use super::sync::SERVER_DEFAULT;
+use super::sync::{CLIENT_CHARSET, SERVER_DEFAULT};
 use super::tracking::ClientTracking;
 use super::{Next, Session, Step};
-use crate::backend::conn::BackendConn;
+use crate::backend::conn::{BackendConn, BackendError, SmallReply};
 use crate::backend::open::{Identity, schema_name};
 use crate::error::ClientError;
 use crate::login::client::{ChangeUserContext, LoginEnd, change_user};
+use crate::login::{Account, AccountSlot};
 use pointsman_planner::{
-    Access, Analysis, Effect, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
+    Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, RouteReason, ServerKind, Statement, StatementKind,
 };
 use pointsman_protocol::Command;
+use pointsman_protocol::command::COM_INIT_DB;
 use pointsman_protocol::reply::{OkPacket, Status};
 use pointsman_protocol::response::ReplyKind;
+use std::mem::replace;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Failed COM_CHANGE_USERs of one connection, after which servers refuse the command (MDEV-3915).
 const FAILED_CHANGES: u8 = 3;
@@ -125,9 +129,7 @@ impl Session {
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();
             let name = schema.as_deref().unwrap_or("");
-            let mut wire = Vec::new();
-            BackendConn::put_command(&mut wire, pointsman_protocol::command::COM_INIT_DB, name.as_bytes());
-            let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await;
+            let reply = self.use_schema(&mut conn, name).await;
             let server = conn.server.addr.to_string();
             let reply = reply.map_err(|_| ClientError::server_lost(&server, false))?;
             if let Some(e) = reply.error {
@@ -138,6 +140,18 @@ impl Session {
         }
         self.let_go(conn);
         Ok(())
+    }
+
+    async fn use_schema(&self, conn: &mut BackendConn, name: &str) -> Result<SmallReply, BackendError> {
+        let pool = &self.core.buffers;
+        if !name.is_ascii() {
+            // Servers read the name in the connection's character set, which may be any session's.
+            conn.query(format!("SET {CLIENT_CHARSET}=utf8mb4").as_bytes(), pool).await?;
+            conn.actual.vars = self.core.interner.intern(conn.actual.vars.with(CLIENT_CHARSET, b"utf8mb4"));
+        }
+        let mut wire = Vec::new();
+        BackendConn::put_command(&mut wire, COM_INIT_DB, name.as_bytes());
+        conn.roundtrip(&wire, ReplyKind::Single, pool).await
     }
 
     /// COM_SET_OPTION: MULTI_STATEMENTS on or off; each connection is told when it is used.
@@ -188,29 +202,48 @@ impl Session {
         let changed = match changed {
             Ok(changed) => changed,
             Err(LoginEnd::Io(e)) => return Err(e),
-            // The client has been told. As at a server, the session goes on as it was but for its state.
-            Err(LoginEnd::Refused(_)) => {
-                self.failed_changes += 1;
-                self.forget_session(self.state.wanted.charset).await;
-                return Ok(Next::Command);
-            }
+            // The client has been told.
+            Err(LoginEnd::Refused(_)) => return Ok(self.change_refused(None).await),
             Err(_) => return Ok(Next::Close),
         };
         self.forget_session(changed.charset.unwrap_or(self.state.wanted.charset)).await;
+        let number = shared.identities.number(changed.account.backend_user(), &changed.backend_secret);
         let user = changed.account.backend_user().to_owned();
-        let number = shared.identities.number(&user, &changed.backend_secret);
-        self.identity = Identity { number, user, secret: changed.backend_secret };
-        self.client.cell.handle.change_user(changed.account.name());
-        self.account = changed.account;
-        self.account_slot = changed.slot;
-        self.state.wanted.schema = None;
+        let identity = Identity { number, user, secret: changed.backend_secret };
+        let before = self.become_user(changed.account, changed.slot, identity);
+        let schema_before = self.state.wanted.schema.take();
         if let Some(schema) = changed.schema.filter(|s| !s.is_empty()) {
             if let Err(e) = self.change_schema(&schema).await {
-                return self.fail(changed.next_sequence, &e).await;
+                self.client.send_error(changed.next_sequence, &e).await?;
+                self.become_user(before.0, before.1, before.2);
+                return Ok(self.change_refused(schema_before).await);
             }
         }
+        self.client.cell.handle.change_user(self.account.name());
         self.client.send_login_ok(changed.next_sequence, self.status, self.state.wanted.schema.as_deref()).await?;
         Ok(Next::Command)
+    }
+
+    /// Who the session was before.
+    fn become_user(
+        &mut self,
+        account: Arc<Account>,
+        slot: AccountSlot,
+        identity: Identity,
+    ) -> (Arc<Account>, AccountSlot, Identity) {
+        let slot = replace(&mut self.account_slot, slot);
+        (replace(&mut self.account, account), slot, replace(&mut self.identity, identity))
+    }
+
+    /// As at a server: MySQL ends the session; at MariaDB it goes on as the user that it was, without its state.
+    async fn change_refused(&mut self, schema: Option<Rc<str>>) -> Next {
+        if self.state.reading.server == ServerKind::MySql {
+            return Next::Close;
+        }
+        self.failed_changes += 1;
+        self.forget_session(self.state.wanted.charset).await;
+        self.state.wanted.schema = schema.or(self.state.wanted.schema.take());
+        Next::Command
     }
 
     async fn process_kill(&mut self, body: &[u8], sequence: u8) -> Step {
@@ -242,6 +275,7 @@ impl<'a> Packets<'a> {
 pub(super) fn plain_analysis(kind: StatementKind, effects: Vec<Effect>) -> Analysis {
     let session = matches!(kind, StatementKind::Use | StatementKind::Signal);
     let access = if session { Access::Session } else { Access::Writer };
-    let statement = Statement { kind, access, reads: Reads::default(), user_vars_read: Vec::new(), effects };
+    let (reads, found_rows) = (Reads::default(), FoundRows::default());
+    let statement = Statement { kind, access, reads, user_vars_read: Vec::new(), effects, found_rows };
     Analysis { statements: vec![statement], cacheable: false }
 }

@@ -14,7 +14,10 @@ use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
-use pointsman_planner::{Access, Analysis, Effect, Reads, Role, RoutePlan, ServerKind, Statement, StatementKind};
+use pointsman_planner::{
+    Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, ServerKind, Statement, StatementKind, skipped_rows,
+};
+use pointsman_protocol::frame::HEADER_LEN;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_shard_map::ServerId;
@@ -44,7 +47,7 @@ pub(super) struct Request<'a> {
 
 /// How one attempt ended.
 enum Attempt {
-    Done(Outcome),
+    Done,
     /// To be told to the client; the session goes on.
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
@@ -58,13 +61,13 @@ impl Session {
     pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
         let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
         let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
+        // One for all attempts: handed through, it would lie in the task three times.
+        let mut outcome = Outcome::default();
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
-        if self.is_refused_in_read_only(request) {
-            return self
-                .told(request.client_sequence, &ClientError::read_only_transaction(self.state.reading.server))
-                .await;
+        if let Some(refusal) = self.refusal_in_read_only(request) {
+            return self.told(request.client_sequence, &refusal).await;
         }
         let error = loop {
             attempts += 1;
@@ -79,8 +82,8 @@ impl Session {
                 Err(e) => break e.error,
             };
             let server = lease.conn.server.id;
-            match self.attempt(lease, request).await? {
-                Attempt::Done(outcome) => return Ok((Next::Command, Some(outcome))),
+            match self.attempt(lease, request, &mut outcome).await? {
+                Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
@@ -96,52 +99,33 @@ impl Session {
         self.told(request.client_sequence, &error).await
     }
 
-    /// A replica would refuse a write in a read-only transaction for being read-only itself; the client is to
-    /// see what the writer would say.
-    fn is_refused_in_read_only(&self, request: &Request<'_>) -> bool {
-        let writes = |s: &Statement| {
-            use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Update};
-            matches!(s.kind, Insert | Replace | Update | Delete | LoadData | Ddl)
-        };
-        request.kind == ReplyKind::Results
-            && self.status.contains(Status::IN_TRANS_READONLY)
-            && !self.pins.has_temporary_tables()
-            && request.analysis.statements.iter().any(writes)
-            && !request.analysis.effects().any(|e| matches!(e, Effect::CreateTemporaryTable { .. }))
-    }
-
     async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Outcome>)> {
         self.client.send_error(sequence, e).await?;
         Ok((Next::Command, None))
     }
 
-    async fn attempt(&mut self, lease: Lease, request: &Request<'_>) -> std::io::Result<Attempt> {
+    async fn attempt(
+        &mut self,
+        lease: Lease,
+        request: &Request<'_>,
+        outcome: &mut Outcome,
+    ) -> std::io::Result<Attempt> {
         let Lease { mut conn, spill } = lease;
         let bound = self.is_bound();
         let mut buf = self.core.buffers.take();
         let started = Instant::now();
         conn.server.in_flight.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let ended = self.exchange(&mut conn, &mut buf, request).await;
+        let ended = self.exchange(&mut conn, &mut buf, request, outcome).await;
         conn.server.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         self.core.buffers.give(buf);
         drop(spill);
         if ended.is_ok() {
             conn.server.record_latency(started.elapsed().as_micros() as u32);
         }
-        self.conclude(conn, request, ended, bound).await
-    }
-
-    async fn conclude(
-        &mut self,
-        conn: Box<BackendConn>,
-        request: &Request<'_>,
-        ended: Result<Outcome, Failure>,
-        bound: bool,
-    ) -> std::io::Result<Attempt> {
         match ended {
-            Ok(outcome) => {
-                self.after(conn, request, &outcome).await;
-                Ok(Attempt::Done(outcome))
+            Ok(()) => {
+                self.after(conn, request, outcome).await;
+                Ok(Attempt::Done)
             }
             Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
         }
@@ -153,7 +137,8 @@ impl Session {
         conn: &mut BackendConn,
         buf: &mut Buf,
         request: &Request<'_>,
-    ) -> Result<Outcome, Failure> {
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
         let mut needs = self.needs(request.reads);
         // A trigger may read them.
         needs.user_vars |= request.plan.writes;
@@ -161,14 +146,17 @@ impl Session {
         if request.kind == ReplyKind::Prepare {
             self.before_prepare(&conn.server);
         }
-        match request.execute {
-            None => self.send(conn, buf, request, request.wire, needs).await?,
+        let server_sequence = match request.execute {
+            None => {
+                self.send(conn, buf, request, request.wire, needs).await?;
+                request.server_sequence
+            }
             Some(execution) => self.send_execute(conn, buf, request, execution, needs).await?,
-        }
+        };
         let mode = RelayMode {
             kind: request.kind,
             client_sequence: request.client_sequence,
-            server_sequence: request.server_sequence,
+            server_sequence,
             // A procedure's results are sent whole.
             cursor: request.cursor.is_some()
                 && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),
@@ -181,10 +169,10 @@ impl Session {
             intercept_read_only: request.plan.writes && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
-        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode);
+        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
         let ended = relay.run(buf).await;
-        let outcome = relay.finish();
-        ended.map(|()| outcome).map_err(Failure::Relay)
+        relay.finish();
+        ended.map_err(Failure::Relay)
     }
 
     /// LAST_INSERT_ID() for a statement that may change it: else nobody could tell afterwards whether what is there is
@@ -230,6 +218,17 @@ impl Session {
         if self.state.wanted.matches(&conn.actual) && needs.is_nothing() {
             return conn.send(wire).await.map_err(Failure::Send);
         }
+        Box::pin(self.send_prefixed(conn, buf, request, wire, needs)).await
+    }
+
+    async fn send_prefixed(
+        &mut self,
+        conn: &mut BackendConn,
+        buf: &mut Buf,
+        request: &Request<'_>,
+        wire: &[u8],
+        needs: Needs,
+    ) -> Result<(), Failure> {
         let mut prefix = self.core.buffers.take_vec();
         let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
         if commands == 0 {
@@ -244,7 +243,7 @@ impl Session {
         let sent = conn.send(&prefix).await;
         self.core.buffers.give_vec(prefix);
         sent.map_err(Failure::Send)?;
-        Box::pin(read_prefix(conn, buf, commands)).await?;
+        read_prefix(conn, buf, commands).await?;
         self.state.wanted.adopt(conn, needs);
         if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
     }
@@ -257,7 +256,7 @@ impl Session {
         let before = self.status;
         self.learn(&mut conn, request, outcome);
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
-            self.keep_prepared(&mut conn, key, ok.statement_id).await;
+            Box::pin(self.keep_prepared(&mut conn, key, ok.statement_id)).await;
         }
         if let Some(execution) = request.execute.filter(|_| outcome.error.is_some()) {
             Box::pin(self.after_refusal(&mut conn, execution)).await;
@@ -285,19 +284,16 @@ impl Session {
     /// Takes the reply's news into the session and onto the connection.
     fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
         let ran = request.kind == ReplyKind::Results;
-        let leaves = match request.kind {
-            ReplyKind::Results | ReplyKind::Prepare => {
-                Leaves::of(&request.analysis.statements, self.state.reading.server)
-            }
-            ReplyKind::Rows => Leaves::of_command(true),
-            ReplyKind::Single | ReplyKind::Text => Leaves::of_command(false),
-        };
+        let leaves = self.leaves(request);
         let autocommit_before = self.status.contains(Status::AUTOCOMMIT);
         if outcome.error.is_none() {
             self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
         }
         let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, request.analysis);
+        if !outcome.variables.is_empty() {
+            self.pins.auto_is_null(self.state.wanted.vars.get("sql_auto_is_null") == Some(b"ON"));
+        }
         let autocommit = self.status.contains(Status::AUTOCOMMIT);
         if ran && autocommit != autocommit_before {
             self.state.note_autocommit(&self.core, autocommit);
@@ -327,7 +323,27 @@ impl Session {
         }
     }
 
+    /// The results that the statement leaves on its connection.
+    fn leaves(&self, request: &Request<'_>) -> Leaves {
+        let mut leaves = match request.kind {
+            ReplyKind::Results | ReplyKind::Prepare => {
+                Leaves::of(&request.analysis.statements, self.state.reading.server)
+            }
+            ReplyKind::Rows => Leaves::of_command(true),
+            ReplyKind::Single | ReplyKind::Text => Leaves::of_command(false),
+        };
+        if leaves.found_rows == FoundRows::BehindOffset {
+            let text = request.execute.map_or(request.wire.get(HEADER_LEN + 1..).unwrap_or_default(), |e| e.text());
+            leaves.skipped_rows = skipped_rows(text, &self.state.reading);
+        }
+        leaves
+    }
+
     fn apply_effects(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
+        let is_plain = |s: &Statement| s.effects.is_empty() && s.kind != StatementKind::Savepoint;
+        if !outcome.state_changed && request.analysis.statements.iter().all(is_plain) {
+            return;
+        }
         // After an error nobody knows how far stacked statements or a routine came: what may pin, pins.
         let partial = request.analysis.statements.len() > 1 || request.reads.contains(Reads::ANYTHING);
         let analysis = request.analysis.clone();

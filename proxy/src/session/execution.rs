@@ -14,47 +14,57 @@ use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::stmt::{Execute, PrepareOk, set_statement_id};
 use std::rc::Rc;
 
-/// One execution, as [`Session::execute`] sends it.
-pub(super) struct Execution<'a> {
+/// What a connection that has not seen a statement needs to prepare it.
+pub(super) struct Source {
     pub text: Rc<[u8]>,
     pub key: StatementKey,
+    /// The state it was prepared in; it is prepared again in the same.
     pub prepared_in: Wanted,
+}
+
+/// One execution, as [`Session::execute`] sends it.
+pub(super) struct Execution<'a> {
+    pub source: Rc<Source>,
     pub types: Option<Rc<[u8]>>,
     pub parsed: Execute<'a>,
     pub body: &'a [u8],
-    pub long_data: Rc<LongDataStore>,
+    /// None where there is none: most executions would pay an allocation for nothing.
+    pub long_data: Option<Rc<LongDataStore>>,
     /// Columns that the client was told last.
     pub columns: u16,
 }
 
 impl Execution<'_> {
-    /// Appends the execution as the connection of `prepared` reads it.
-    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) {
+    /// Appends the execution as the connection of `prepared` reads it; gives the packet number of its reply.
+    fn put(&self, wire: &mut Vec<u8>, prepared: &mut Prepared) -> u8 {
         let splice = self.parsed.has_parameters()
             && self.parsed.types.is_none()
             && prepared.types.as_deref() != self.types.as_deref();
-        match self.types.as_deref().filter(|_| splice) {
+        let next = match self.types.as_deref().filter(|_| splice) {
             Some(types) => {
                 let mut body = Vec::with_capacity(self.body.len() + types.len());
                 self.parsed.put_with_types(&mut body, prepared.id, types);
-                put_packet(wire, 0, &body);
+                put_packet(wire, 0, &body)
             }
             None => {
                 let start = wire.len() + HEADER_LEN;
-                put_packet(wire, 0, self.body);
+                let next = put_packet(wire, 0, self.body);
                 set_statement_id(&mut wire[start..], prepared.id);
+                next
             }
-        }
+        };
         prepared.types.clone_from(&self.types);
+        next
     }
 
     pub fn text(&self) -> &[u8] {
-        &self.text
+        &self.source.text
     }
 }
 
 impl Session {
-    /// Sends an execution on a connection, which is made to prepare the statement first where it has not.
+    /// Sends an execution on a connection, which is made to prepare the statement first where it has not. Gives the
+    /// packet number of the reply.
     pub(super) async fn send_execute(
         &mut self,
         conn: &mut BackendConn,
@@ -62,24 +72,25 @@ impl Session {
         request: &Request<'_>,
         execution: &Execution<'_>,
         needs: Needs,
-    ) -> Result<(), Failure> {
-        if !conn.prepared.contains(&execution.key) {
+    ) -> Result<u8, Failure> {
+        let key = execution.source.key;
+        if !conn.prepared.contains(&key) {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
             Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
         }
         conn.uses += 1;
         let uses = conn.uses;
-        if !execution.long_data.is_empty() {
-            let Some(id) = conn.prepared.get_mut(&execution.key).map(|p| p.id) else { return Ok(()) };
-            Box::pin(execution.long_data.send(conn, id)).await.map_err(Failure::Send)?;
+        if let Some(long_data) = &execution.long_data {
+            let Some(id) = conn.prepared.get_mut(&key).map(|p| p.id) else { return Ok(1) };
+            Box::pin(long_data.send(conn, id)).await.map_err(Failure::Send)?;
         }
-        let Some(prepared) = conn.prepared.get_mut(&execution.key) else { return Ok(()) };
+        let Some(prepared) = conn.prepared.get_mut(&key) else { return Ok(1) };
         prepared.used = uses;
         let mut wire = self.core.buffers.take_vec();
-        execution.put(&mut wire, prepared);
+        let next = execution.put(&mut wire, prepared);
         let sent = self.send(conn, buf, request, &wire, needs).await;
         self.core.buffers.give_vec(wire);
-        sent
+        sent.map(|()| next)
     }
 
     /// Prepares the statement on a connection, in the state in which the client prepared it.
@@ -91,13 +102,15 @@ impl Session {
         needs: Needs,
     ) -> Result<(), Failure> {
         let mut prefix = Vec::new();
-        let commands = execution.prepared_in.put_prefix(&mut prefix, conn, needs);
+        let source = &execution.source;
+        let commands = source.prepared_in.put_prefix(&mut prefix, conn, needs);
         if commands > 0 {
             conn.send(&prefix).await.map_err(Failure::Send)?;
             read_prefix(conn, buf, commands).await?;
         }
-        execution.prepared_in.adopt(conn, needs);
-        conn.send(&frame_prepare(&execution.text)).await.map_err(Failure::Send)?;
+        source.prepared_in.adopt(conn, needs);
+        let (wire, _) = frame_prepare(&source.text);
+        conn.send(&wire).await.map_err(Failure::Send)?;
         let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
         if let Some(e) = reply.error {
             // The connection is fine; the statement no longer is (its table was dropped, say).
@@ -105,18 +118,18 @@ impl Session {
             return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
         }
         let ok = PrepareOk::parse(payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
-        self.keep_prepared(conn, execution.key, ok.statement_id).await;
+        self.keep_prepared(conn, source.key, ok.statement_id).await;
         Ok(())
     }
 
     /// A server refused an execution. What of it stays in the server's statement (types, long data) is not known, and
     /// must not meet the next session's.
     pub(super) async fn after_refusal(&self, conn: &mut BackendConn, execution: &Execution<'_>) {
-        if execution.long_data.is_empty() {
-            if let Some(prepared) = conn.prepared.get_mut(&execution.key) {
+        if execution.long_data.is_none() {
+            if let Some(prepared) = conn.prepared.get_mut(&execution.source.key) {
                 prepared.types = None;
             }
-        } else if let Some(prepared) = conn.prepared.take(&execution.key) {
+        } else if let Some(prepared) = conn.prepared.take(&execution.source.key) {
             conn.close_statement(&prepared).await;
         }
     }
@@ -134,12 +147,12 @@ impl Session {
     }
 }
 
-/// A COM_STMT_PREPARE of the session's own making.
-pub(super) fn frame_prepare(text: &[u8]) -> Vec<u8> {
+/// A COM_STMT_PREPARE of the session's own making, and the packet number of its reply.
+pub(super) fn frame_prepare(text: &[u8]) -> (Vec<u8>, u8) {
     let mut payload = Vec::with_capacity(text.len() + 1);
     payload.push(COM_STMT_PREPARE);
     payload.extend_from_slice(text);
     let mut wire = Vec::with_capacity(payload.len() + 8);
-    put_packet(&mut wire, 0, &payload);
-    wire
+    let next = put_packet(&mut wire, 0, &payload);
+    (wire, next)
 }

@@ -17,6 +17,7 @@ mod long_data;
 mod names;
 pub mod pins;
 mod query;
+mod read_only;
 pub mod relay;
 pub mod results;
 mod settle;
@@ -80,7 +81,7 @@ pub struct Session {
     gets_diagnostics: bool,
     freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
-    preparing: Option<stmt::Preparing>,
+    preparing: Option<Box<stmt::Preparing>>,
     /// COM_CHANGE_USERs that were refused.
     failed_changes: u8,
 }
@@ -114,17 +115,8 @@ impl Session {
         }
     }
 
-    /// Checks the schema of the login, says OK (or the error), and serves commands until the end.
-    pub async fn run(&mut self, schema: Option<String>, sequence: u8) {
-        let start = self.start(schema, sequence).await;
-        if matches!(start, Ok(Next::Command)) {
-            // An error of the client's socket ends the session like a COM_QUIT: there is nobody to tell.
-            let _ = self.serve().await;
-        }
-        Box::pin(self.end()).await;
-    }
-
-    async fn start(&mut self, schema: Option<String>, sequence: u8) -> Step {
+    /// Checks the schema of the login and says OK, or the error: then no commands are served.
+    pub async fn start(&mut self, schema: Option<String>, sequence: u8) -> Step {
         if let Some(schema) = schema.filter(|s| !s.is_empty()) {
             if let Err(e) = Box::pin(self.change_schema(&schema)).await {
                 self.client.send_error(sequence, &e).await?;
@@ -135,7 +127,9 @@ impl Session {
         Ok(Next::Command)
     }
 
-    async fn serve(&mut self) -> io::Result<()> {
+    /// Takes commands until the end. An error of the client's socket ends the session like a COM_QUIT: there is nobody
+    /// to tell.
+    pub async fn serve(&mut self) -> io::Result<()> {
         loop {
             self.set_idle_deadline();
             let limit = self.core.config().session.max_allowed_packet as usize;

@@ -27,6 +27,8 @@ struct Reasons {
     /// With autocommit off a savepoint lives on its connection before the server calls it a transaction.
     savepoint: bool,
     cursors: BTreeSet<u32>,
+    /// `WHERE id IS NULL` asks for the row of the last INSERT, once.
+    auto_is_null: bool,
     xa: bool,
     /// Bound until the connection is reset: roles, profiling, what a routine may have done.
     until_reset: Option<&'static str>,
@@ -47,6 +49,7 @@ impl Reasons {
             (!self.one_shot.is_empty(), "a setting for the next statement"),
             (self.savepoint, "a savepoint"),
             (!self.cursors.is_empty(), "an open cursor"),
+            (self.auto_is_null, "sql_auto_is_null"),
             (self.xa, "an XA transaction"),
         ];
         checks.iter().find(|(holds, _)| *holds).map(|(_, name)| *name).or(self.until_reset)
@@ -112,6 +115,16 @@ impl Pins {
             r.cursors.remove(&statement);
         }
         self.tidy();
+    }
+
+    /// What the session's `sql_auto_is_null` is now.
+    pub fn auto_is_null(&mut self, on: bool) {
+        if on {
+            self.reasons().auto_is_null = true;
+        } else if let Some(r) = &mut self.0 {
+            r.auto_is_null = false;
+            self.tidy();
+        }
     }
 
     /// The server reported a change of state that the statement does not explain.

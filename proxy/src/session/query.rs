@@ -28,6 +28,9 @@ impl Session {
                 return step;
             }
         }
+        if self.status.contains(Status::IN_TRANS_READONLY) {
+            Box::pin(self.leave_read_only(&analysis)).await;
+        }
         let hint = hint_of(&parsed);
         let plan = self.plan(&analysis, &hint);
         // What DDL stores is not this session's to fill in (a view, a routine, a column's type).

@@ -113,15 +113,22 @@ pub struct Relay<'a> {
     held_eof: Option<(usize, u8)>,
     /// Where in `out` the status of the last EOF behind definitions stands, while it can still be set right.
     open_status: Option<usize>,
-    pub outcome: Outcome,
+    outcome: &'a mut Outcome,
 }
 
 impl<'a> Relay<'a> {
-    pub fn new(client: &'a mut ClientSide, conn: &'a mut BackendConn, core: &'a Core, mode: RelayMode) -> Self {
+    /// What the reply tells is written into `outcome`, whatever that held before.
+    pub fn new(
+        client: &'a mut ClientSide,
+        conn: &'a mut BackendConn,
+        core: &'a Core,
+        mode: RelayMode,
+        outcome: &'a mut Outcome,
+    ) -> Self {
         let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
         let out = core.buffers.take_vec();
         let copy = mode.copies.then(Vec::new);
-        let outcome = Outcome { status: mode.status, copy, ..Outcome::default() };
+        *outcome = Outcome { status: mode.status, copy, ..Outcome::default() };
         Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
     }
 
@@ -180,9 +187,8 @@ impl<'a> Relay<'a> {
     }
 
     /// Gives the vector back to the core.
-    pub fn finish(self) -> Outcome {
+    pub fn finish(self) {
         self.core.buffers.give_vec(self.out);
-        self.outcome
     }
 
     fn server_error(&self, error: BackendError) -> RelayError {
@@ -295,7 +301,9 @@ impl<'a> Relay<'a> {
         self.direct_to_out(buf);
         let at = self.out.len();
         let sequence = self.reader.insert_packet();
-        self.put_eof(sequence, 0, self.mode.status);
+        // The reply to a COM_STMT_PREPARE has told its warnings already; client libraries believe the last packet.
+        let warnings = if self.mode.kind == ReplyKind::Prepare { self.outcome.warnings } else { 0 };
+        self.put_eof(sequence, warnings, self.mode.status);
         self.open_status = Some(self.out.len() - 2);
         if self.mode.cursor {
             self.held_eof = Some((at, sequence));

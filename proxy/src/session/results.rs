@@ -3,7 +3,7 @@
 //! session it is read and kept here.
 
 use super::relay::Outcome;
-use pointsman_planner::{Effect, Reads, ServerKind, Statement, StatementKind};
+use pointsman_planner::{Effect, FoundRows, Reads, ServerKind, Statement, StatementKind};
 use pointsman_protocol::reply::Status;
 
 /// A value that either the proxy knows or only the held connection.
@@ -131,8 +131,10 @@ pub struct Leaves {
     /// A routine or an unknown statement: anything.
     pub unknown: bool,
     pub diagnostics: LeavesDiagnostics,
-    /// Something else than SELECTs: which of them change FOUND_ROWS(), and how, differs between servers.
-    pub odd_results: bool,
+    /// Of the last statement.
+    pub found_rows: FoundRows,
+    /// What [`FoundRows::BehindOffset`] speaks of, where the text tells.
+    pub skipped_rows: Option<u64>,
 }
 
 impl Leaves {
@@ -141,7 +143,7 @@ impl Leaves {
         let mut leaves = Self::default();
         for statement in statements {
             leaves.diagnostics = LeavesDiagnostics::of(statement, server);
-            leaves.odd_results |= statement.kind != StatementKind::Select;
+            leaves.found_rows = statement.found_rows;
             for effect in &statement.effects {
                 match effect {
                     Effect::CalcFoundRows => leaves.calc_found_rows = true,
@@ -162,6 +164,17 @@ impl Leaves {
     /// (INSERT ... RETURNING).
     fn insert_id_untold_by(self, outcome: &Outcome) -> bool {
         self.insert_id_untold || (self.insert_id && outcome.rows.is_some())
+    }
+
+    /// FOUND_ROWS() after a result of so many rows, where that is certain.
+    fn found(&self, rows: u64) -> Option<u64> {
+        match self.found_rows {
+            FoundRows::Sent => Some(rows),
+            // Behind an offset beyond the end there is nothing to count from.
+            FoundRows::BehindOffset if rows == 0 => None,
+            FoundRows::BehindOffset => self.skipped_rows.and_then(|skipped| skipped.checked_add(rows)),
+            FoundRows::Kept | FoundRows::Unclear => None,
+        }
     }
 
     /// A command that is no statement. What has rows (COM_FIELD_LIST, which MySQL calls deprecated) may warn.
@@ -194,9 +207,16 @@ impl ResultState {
         match outcome.rows {
             Some(rows) => {
                 self.row_count = -1;
-                self.found_rows = if leaves.odd_results { Kept::OnConnection } else { Kept::Known(rows) };
+                if leaves.found_rows != FoundRows::Kept {
+                    self.found_rows = leaves.found(rows).map_or(Kept::OnConnection, Kept::Known);
+                }
             }
-            None => self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX),
+            None => {
+                self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX);
+                if leaves.found_rows == FoundRows::Unclear {
+                    self.found_rows = Kept::OnConnection;
+                }
+            }
         }
         // The rows of a cursor are still to come.
         let cursor = outcome.status.contains(Status::CURSOR_EXISTS);

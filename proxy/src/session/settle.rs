@@ -167,7 +167,7 @@ impl Session {
     }
 
     /// The session is over: its connection is cleaned for others, or closed.
-    pub(super) async fn end(&mut self) {
+    pub async fn end(&mut self) {
         if let Some(conn) = self.lease.take() {
             self.clean_up(conn).await;
         }

@@ -72,7 +72,7 @@ impl SessionState {
         self.wanted.schema = schema;
     }
 
-    /// Takes in what the server's trackers said, but for what holds for the next statement only.
+    /// Takes in what the server's trackers said, but for what holds for this or the next statement only.
     pub fn note_changes(&mut self, core: &Core, outcome: &Outcome, analysis: &Analysis) {
         if let Some(schema) = &outcome.schema {
             self.wanted.schema = schema_name(schema);
@@ -80,7 +80,7 @@ impl SessionState {
         if outcome.variables.is_empty() {
             return;
         }
-        let passing = |n: &str| analysis.effects().any(|e| matches!(e, Effect::OneShotVar { name } if name == n));
+        let passing = |n: &str| analysis.effects().any(|e| passes(e, n));
         let lasting: Vec<_> = outcome.variables.iter().filter(|(name, _)| !passing(name)).cloned().collect();
         self.set_vars(core, absorb(&self.wanted.vars, &lasting));
     }
@@ -122,6 +122,10 @@ impl SessionState {
             Rc::make_mut(&mut self.wanted.user_vars).retain(|(_, v)| v != COMPUTED);
         }
     }
+}
+
+fn passes(effect: &Effect, variable: &str) -> bool {
+    matches!(effect, Effect::OneShotVar { name } | Effect::StatementVar { name } if name == variable)
 }
 
 /// CLIENT_IGNORE_SPACE is a login flag at the servers; here it is replayed as the sql_mode that it stands for.

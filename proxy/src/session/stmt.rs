@@ -6,11 +6,10 @@
 use super::definitions::{Asker, Definition, DefinitionKey, Origin, is_definable};
 use super::diagnostics::RowFormat;
 use super::execute::Request;
-use super::execution::{Execution, frame_prepare};
+use super::execution::{Execution, Source, frame_prepare};
 use super::long_data::LongDataStore;
 use super::relay::Outcome;
 use super::results::{Diagnostics, Leaves};
-use super::sync::Wanted;
 use super::{Next, Session, Step};
 use crate::backend::conn::{Prepared, StatementKey};
 use crate::error::ClientError;
@@ -29,11 +28,8 @@ use std::sync::Arc;
 
 /// A statement that the client has prepared.
 struct ClientStatement {
-    text: Rc<[u8]>,
+    source: Rc<Source>,
     analysis: Rc<Analysis>,
-    key: StatementKey,
-    /// The state it was prepared in; it is prepared again in the same.
-    prepared_in: Wanted,
     parameters: u16,
     /// Columns that the client was told last.
     columns: u16,
@@ -113,10 +109,10 @@ impl Session {
         let plan = self.plan_prepared(&analysis, text);
         let id = self.next_statement_id();
         let request = Request {
-            wire: sent.as_deref().unwrap_or(wire),
+            wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
             kind: ReplyKind::Prepare,
             client_sequence: sequence,
-            server_sequence: if sent.is_some() { 1 } else { sequence },
+            server_sequence: sent.as_ref().map_or(sequence, |(_, next)| *next),
             cursor: None,
             statement_id: Some(id),
             analysis: &analysis,
@@ -126,12 +122,12 @@ impl Session {
             execute: None,
         };
         let text: Rc<[u8]> = text.into();
-        self.preparing = Some(Preparing { key, definition, origin: None });
+        self.preparing = Some(Box::new(Preparing { key, definition, origin: None }));
         let (next, outcome) = self.execute(&request).await?;
         let preparing = self.preparing.take();
         let prepared = outcome.as_ref().filter(|o| o.error.is_none()).and_then(|o| o.prepared);
         if let (Some(ok), Some(outcome)) = (prepared, outcome) {
-            self.keep_definition(preparing, &text, ok, outcome);
+            self.keep_definition(preparing.map(|p| *p), &text, ok, outcome);
             self.add_statement(id, text, analysis, key, ok);
         }
         Ok(next)
@@ -144,11 +140,10 @@ impl Session {
     }
 
     fn add_statement(&mut self, id: u32, text: Rc<[u8]>, analysis: Rc<Analysis>, key: StatementKey, ok: PrepareOk) {
+        let source = Source { text, key, prepared_in: self.state.wanted.clone() };
         let statement = ClientStatement {
-            text,
+            source: Rc::new(source),
             analysis,
-            key,
-            prepared_in: self.state.wanted.clone(),
             parameters: ok.parameters,
             columns: ok.columns,
             types: None,
@@ -231,24 +226,23 @@ impl Session {
             statement.long_data.forget_unless_wrong();
             return self.answer_error(sequence, &refusal).await;
         }
-        let long_data = std::mem::take(&mut statement.long_data);
+        let has_long_data = !statement.long_data.is_empty();
+        let long_data = has_long_data.then(|| Rc::new(std::mem::take(&mut statement.long_data)));
         if let Some(types) = parsed.types.filter(|t| statement.types.as_deref() != Some(t)) {
             statement.types = Some(types.into());
         }
         let execution = Execution {
-            text: statement.text.clone(),
-            key: statement.key,
-            prepared_in: statement.prepared_in.clone(),
+            source: statement.source.clone(),
             types: statement.types.clone(),
             parsed,
             body,
-            long_data: Rc::new(long_data),
+            long_data,
             columns: statement.columns,
         };
         let analysis = statement.analysis.clone();
         self.close_cursor(id).await;
         if analysis.effects().any(|e| matches!(e, Effect::Kill { .. })) {
-            if let Some(step) = Box::pin(self.kill_statement(&analysis, &execution.text, sequence)).await {
+            if let Some(step) = Box::pin(self.kill_statement(&analysis, execution.text(), sequence)).await {
                 return step;
             }
         }
@@ -257,7 +251,7 @@ impl Session {
                 return step;
             }
         } else if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
-            let answer = self.captured_diagnostics(&analysis, &execution.text, RowFormat::Binary, sequence);
+            let answer = self.captured_diagnostics(&analysis, execution.text(), RowFormat::Binary, sequence);
             if let Some(step) = Box::pin(answer).await {
                 return step;
             }
@@ -274,12 +268,12 @@ impl Session {
     ) -> Step {
         let reads = analysis.reads();
         // Values that only the session knows stand in for the calls: such a text is prepared for one execution.
-        let replaced = self.rewrite(&execution.text, analysis, reads);
+        let replaced = self.rewrite(execution.text(), analysis, reads);
         let own = replaced.map(|text| {
+            let prepared_in = execution.source.prepared_in.clone();
+            let key = self.core.shared.statement_keys.key((&*text, prepared_in.hash_parts()));
             Box::new(Execution {
-                key: self.core.shared.statement_keys.key((&*text, execution.prepared_in.hash_parts())),
-                text: text.into(),
-                prepared_in: execution.prepared_in.clone(),
+                source: Rc::new(Source { text: text.into(), key, prepared_in }),
                 types: execution.types.clone(),
                 parsed: execution.parsed,
                 body: execution.body,
@@ -288,7 +282,10 @@ impl Session {
             })
         });
         let execution = own.as_deref().unwrap_or(execution);
-        let mut plan = self.plan_prepared(analysis, &execution.text);
+        if self.status.contains(Status::IN_TRANS_READONLY) {
+            Box::pin(self.leave_read_only(analysis)).await;
+        }
+        let mut plan = self.plan_prepared(analysis, execution.text());
         let cursor = execution.parsed.wants_cursor().then_some(id);
         if cursor.is_some() && plan.reason == RouteReason::Read {
             // The session's writes while the cursor is open go over the same connection.
@@ -312,7 +309,7 @@ impl Session {
             statement.columns = told;
         }
         if outcome.status.contains(Status::CURSOR_EXISTS) {
-            self.cursor_opened(id, execution.key);
+            self.cursor_opened(id, execution.source.key);
         }
         Ok(next)
     }

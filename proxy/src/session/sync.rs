@@ -61,6 +61,7 @@ impl Needs {
     }
 }
 
+pub const CLIENT_CHARSET: &str = "character_set_client";
 const RESULTS_CHARSET: &str = "character_set_results";
 
 impl Wanted {
@@ -118,12 +119,19 @@ impl Wanted {
             BackendConn::put_command(out, COM_SET_OPTION, &option.to_le_bytes());
             commands += 1;
         }
+        let mut actual = conn.actual.vars.clone();
         if let Some(schema) = self.schema.as_ref().filter(|_| self.schema != conn.actual.schema) {
+            if !schema.is_ascii() {
+                // The name is read in the connection's character set. Trackers tell it in this one.
+                conn.put_query(out, format!("SET {CLIENT_CHARSET}=utf8mb4").as_bytes());
+                actual = Rc::new(actual.with(CLIENT_CHARSET, b"utf8mb4"));
+                commands += 1;
+            }
             BackendConn::put_command(out, COM_INIT_DB, schema.as_bytes());
             commands += 1;
         }
         let mut set = b"SET ".to_vec();
-        self.put_vars(&mut set, conn);
+        self.put_vars(&mut set, conn, &actual);
         if set.len() > 4 {
             set.pop();
             conn.put_query(out, &set);
@@ -132,14 +140,14 @@ impl Wanted {
         commands
     }
 
-    /// Appends the assignments, each with a comma behind it.
-    fn put_vars(&self, set: &mut Vec<u8>, conn: &BackendConn) {
-        let stale = |n: &&str| conn.actual.vars.get(n).is_some() && self.vars.get(n).is_none();
+    /// Appends the assignments that lead from `actual` to this, each with a comma behind it.
+    fn put_vars(&self, set: &mut Vec<u8>, conn: &BackendConn, actual: &Rc<Vars>) {
+        let stale = |n: &&str| actual.get(n).is_some() && self.vars.get(n).is_none();
         let collation = self.vars.get(NAMES_COLLATION);
         let names = conn.actual.charset != Some(self.charset)
             || NAMES_VARIABLES.iter().any(stale)
-            || collation != conn.actual.vars.get(NAMES_COLLATION);
-        let mut base = conn.actual.vars.clone();
+            || collation != actual.get(NAMES_COLLATION);
+        let mut base = actual.clone();
         if let (true, Some(collation), Some(charset)) = (names, collation, self.vars.get(RESULTS_CHARSET)) {
             set.extend_from_slice(&[b"NAMES ", charset, b" COLLATE ", collation, b","].concat());
             let sets = NAMES_VARIABLES.iter().fold((*base).clone(), |all, n| all.with(n, charset));

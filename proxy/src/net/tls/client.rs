@@ -13,7 +13,7 @@ use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::verify::Nameless;
+use super::verify::{Named, Nameless};
 use super::{Identity, TlsSetupError, certificates, provider, roots};
 use crate::net::{Socket, Stream};
 
@@ -27,7 +27,7 @@ pub enum TlsMode {
     Required,
     /// The certificate must come from the CA; names in it don't matter (MySQL's auto-made ones have none).
     VerifyCa,
-    /// And it must name the host, in its subjectAltName.
+    /// And it must name the host: in its subjectAltName or, without one, its common name.
     VerifyIdentity,
 }
 
@@ -100,8 +100,8 @@ fn verifier(mode: TlsMode, ca: Option<&PathBuf>) -> Result<Arc<dyn ServerCertVer
     if mode == TlsMode::VerifyCa {
         return Ok(Arc::new(Nameless::listed(provider(), store, trusted)));
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store.clone()), provider())
         .build()
         .map_err(|e| TlsSetupError::ClientCa(e.to_string()))?;
-    Ok(verifier)
+    Ok(Arc::new(Named::new(verifier, Nameless::listed(provider(), store, Vec::new()))))
 }
