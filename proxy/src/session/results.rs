@@ -160,6 +160,12 @@ impl Leaves {
         leaves
     }
 
+    /// Whether LAST_INSERT_ID() may have changed without this reply telling of it, as one with rows never does
+    /// (INSERT ... RETURNING).
+    fn insert_id_untold_by(self, outcome: &Outcome) -> bool {
+        self.insert_id_untold || (self.insert_id && outcome.rows.is_some())
+    }
+
     /// FOUND_ROWS() after a result of so many rows, where that is certain.
     fn found(&self, rows: u64) -> Option<u64> {
         match self.found_rows {
@@ -169,12 +175,6 @@ impl Leaves {
             FoundRows::BehindOffset => self.skipped_rows.and_then(|skipped| skipped.checked_add(rows)),
             FoundRows::Kept | FoundRows::Unclear => None,
         }
-    }
-
-    /// Whether LAST_INSERT_ID() may have changed without this reply telling of it, as one with rows never does
-    /// (INSERT ... RETURNING).
-    fn insert_id_untold_by(self, outcome: &Outcome) -> bool {
-        self.insert_id_untold || (self.insert_id && outcome.rows.is_some())
     }
 
     /// A command that is no statement. What has rows (COM_FIELD_LIST, which MySQL calls deprecated) may warn.
