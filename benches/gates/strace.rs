@@ -15,11 +15,12 @@ const IDLE: Duration = Duration::from_secs(2);
 const LOGGED: Duration = Duration::from_millis(300);
 const LOG: &str = "strace";
 /// Works where counting does.
-pub const PROBE: &[&str] = &["strace", "-f", "-o", "/dev/null", "true"];
+pub const PROBE: &[&str] = &["strace", "-D", "-f", "-o", "/dev/null", "true"];
 
+/// -D: the proxy is our child and strace its own, so that both end when we end it.
 pub fn launcher(dir: &Path) -> Launcher {
     let log = dir.join(LOG).display().to_string();
-    Launcher::tool(&["strace", "-f", "-qq", "-ttt", "-s", "0", "-o", &log])
+    Launcher::tool(&["strace", "-D", "-f", "-qq", "-ttt", "-s", "0", "-o", &log])
 }
 
 /// The calls for one statement.
@@ -67,11 +68,10 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// The thread that serves clients, in the program that strace has started.
-fn worker_thread(strace: u32) -> Bench<u32> {
-    let children = format!("/proc/{strace}/task/{strace}/children");
-    let children = fs::read_to_string(&children).map_err(BenchError::of(children))?;
-    let tasks = children.split_whitespace().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task"))).flatten();
+/// The proxy's thread that serves clients.
+fn worker_thread(proxy: u32) -> Bench<u32> {
+    let tasks = format!("/proc/{proxy}/task");
+    let tasks = fs::read_dir(&tasks).map_err(BenchError::of(tasks))?;
     let is_worker =
         |task: &fs::DirEntry| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "core-0");
     let worker = tasks.flatten().find(is_worker);

@@ -278,6 +278,10 @@ impl Session {
             }
         }
         self.note_writes(request, outcome, before, &conn.server);
+        // Reads that could go elsewhere don't prolong a hold: a busy client would keep the writer for ever.
+        if request.plan.role != Role::Replica {
+            self.hold_until = u64::MAX;
+        }
         self.keep_or_release(conn, outcome.error.is_some()).await;
     }
 

@@ -113,11 +113,12 @@ impl Session {
             return true;
         }
         let always_switch = self.core.config().always_switch;
+        let on_writer = || self.shard().confirmed_writer() == Some(conn.server.id);
         let right_server = match plan.role {
             Role::Any => true,
-            Role::Held | Role::Writer => self.shard().confirmed_writer() == Some(conn.server.id),
+            Role::Held | Role::Writer => on_writer(),
             // A read may stay on the writer for the moment; it is always fresh enough there.
-            Role::Replica => conn.server.takes_reads() || self.shard().confirmed_writer() == Some(conn.server.id),
+            Role::Replica => conn.server.takes_reads() || self.core.clock.now_ms() < self.hold_until && on_writer(),
         };
         right_server && !always_switch && self.state.wanted.reachable_from(&conn.actual)
     }
@@ -272,6 +273,7 @@ impl Session {
     /// The connection in hand is gone, and all that it alone knew.
     pub(super) fn lose_lease(&mut self) {
         self.lease = None;
+        self.hold_until = u64::MAX;
         self.pins.clear();
         self.results.connection_lost();
         self.state.forget_computed_user_vars();

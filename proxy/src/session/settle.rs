@@ -29,7 +29,8 @@ impl Session {
             } else if contended || config.always_switch {
                 Box::pin(self.settle(conn, Reads::all())).await;
             } else {
-                self.hold_until = self.core.clock.now_ms() + config.pool.result_state_hold.as_millis() as u64;
+                let hold = config.pool.result_state_hold.as_millis() as u64;
+                self.hold_until = self.hold_until.min(self.core.clock.now_ms() + hold);
                 self.lease = Some(conn);
             }
         } else {
