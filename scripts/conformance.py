@@ -15,6 +15,7 @@ import contextlib
 import http.client
 import os
 import queue
+import random
 import re
 import shutil
 import signal
@@ -35,7 +36,9 @@ SHARE = next((share for share in ("/usr/share/mysql", "/usr/share/mariadb") if o
 SUITE = next((suite for suite in (Path(SHARE, "mysql-test"), Path(SHARE, "mariadb-test")) if suite.is_dir()), Path(SHARE, "mysql-test"))
 # Servers refuse to run as root unless they are told to.
 AS_ROOT = ["--user=root"] if os.geteuid() == 0 else []
-START_LIMIT = 60
+START_LIMIT = 120
+# Below those of the other tests, which start at 15,000.
+PORTS = range(10_000, 15_000)
 # For one run of a file at the first try, and at the second, when a busy machine is no excuse any more.
 FILE_LIMITS = (90, 300)
 PROGRESS_EVERY = 25
@@ -56,9 +59,12 @@ GLOBALS = ("SELECT variable_name, IF(variable_type LIKE 'VARCHAR%' OR variable_t
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Not an ephemeral one (32768 and more): an outgoing connection could take it before the server binds it."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(what, is_so, process):
