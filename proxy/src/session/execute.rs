@@ -2,7 +2,7 @@
 //!
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
-use super::definitions::changes_schema;
+use super::definitions::{alters_schema, changes_schema};
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::relay::{Outcome, Relay, RelayError, RelayMode};
@@ -170,6 +170,7 @@ impl Session {
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
             intercept_read_only: request.plan.writes && !self.is_bound(),
+            intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
@@ -409,7 +410,10 @@ impl Session {
                 self.lease = Some(conn);
                 Ok(Attempt::Failed(e))
             }
-            Failure::Prefix(e) => Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) }),
+            Failure::Prefix(e) => {
+                self.note_refusal(&e, &conn.server);
+                Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) })
+            }
             Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
                 let may_have_run = !matches!(request.analysis.access(), Access::Session | Access::Read);
                 tracing::warn!(%server, error = %e, "lost a server connection in a statement");
@@ -423,6 +427,11 @@ impl Session {
             }
             Failure::Relay(RelayError::ReadOnly) => {
                 self.shard().distrust(conn.server.id);
+                self.let_go(conn);
+                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+            }
+            Failure::Relay(RelayError::NoSchema) => {
+                self.stay_on_writer();
                 self.let_go(conn);
                 Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
             }
@@ -491,14 +500,6 @@ const PER_STATEMENT: Status = Status::MORE_RESULTS
 fn uses_one_shots(analysis: &Analysis) -> bool {
     matches!(analysis.access(), Access::Read | Access::Write)
         || analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }))
-}
-
-/// ALTER DATABASE, in a packet with its header or without.
-fn alters_schema(text: &[u8]) -> bool {
-    const HEAD: usize = 64;
-    let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]).to_ascii_lowercase();
-    let words: Vec<&str> = head.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty()).collect();
-    words.windows(2).any(|w| w[0] == "alter" && (w[1] == "database" || w[1] == "schema"))
 }
 
 fn ends_a_pin(effect: &Effect) -> bool {

@@ -73,6 +73,8 @@ pub enum RelayError {
     ClientGone,
     /// The server refused a write as read-only, and the client has not been told.
     ReadOnly,
+    /// The server lacks the schema, or a right to it, which the writer may have; the client has not been told.
+    NoSchema,
 }
 
 /// How this reply is to be passed on.
@@ -96,6 +98,8 @@ pub struct RelayMode {
     pub warnings: Option<u16>,
     /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
     pub intercept_read_only: bool,
+    /// A change of the session's schema, at a server that may not have it yet.
+    pub intercept_no_schema: bool,
     /// A read that may be taken to another server while the client has seen nothing of it.
     pub may_abandon: bool,
 }
@@ -152,10 +156,10 @@ impl<'a> Relay<'a> {
                 Stop::DefinitionsEnd => self.definitions_end(buf),
                 Stop::Packet(control, len) => {
                     self.packet(buf, at, control, len).map_err(|e| self.server_error(e))?;
-                    if self.is_intercepted() {
+                    if let Some(refusal) = self.intercepted() {
                         buf.consume(at + len);
                         self.conn.readiness = Readiness::Ready;
-                        return Err(RelayError::ReadOnly);
+                        return Err(refusal);
                     }
                     at += len;
                     if control == Control::LocalInfile {
@@ -178,12 +182,18 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    fn is_intercepted(&self) -> bool {
-        self.mode.intercept_read_only
-            && self.outcome.read_only
-            && !self.outcome.sent
-            && self.reader.is_done()
-            && self.outcome.results == 1
+    fn intercepted(&self) -> Option<RelayError> {
+        let code = self.outcome.error?;
+        if self.outcome.sent || !self.reader.is_done() || self.outcome.results != 1 {
+            return None;
+        }
+        match () {
+            () if self.mode.intercept_read_only && self.outcome.read_only => Some(RelayError::ReadOnly),
+            () if self.mode.intercept_no_schema && self.core.may_lack_schema(code, &self.conn.server) => {
+                Some(RelayError::NoSchema)
+            }
+            () => None,
+        }
     }
 
     /// Gives the vector back to the core.
