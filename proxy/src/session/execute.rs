@@ -169,7 +169,7 @@ impl Session {
             // To prepare a statement begins no transaction.
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
-            intercept_read_only: request.plan.writes && !self.is_bound(),
+            intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
@@ -491,6 +491,15 @@ const PER_STATEMENT: Status = Status::MORE_RESULTS
 fn uses_one_shots(analysis: &Analysis) -> bool {
     matches!(analysis.access(), Access::Read | Access::Write)
         || analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }))
+}
+
+/// Whether a server that refuses the statement as read-only has run nothing of it. A routine may have written before the
+/// statement within it that was refused.
+fn is_refused_whole(analysis: &Analysis) -> bool {
+    use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Select, Update};
+    let [statement] = &analysis.statements[..] else { return false };
+    matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
+        && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
 }
 
 /// ALTER DATABASE, in a packet with its header or without.

@@ -11,7 +11,7 @@ use pointsman_planner::{
     Analysis, DiagnosticsForm, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts,
     diagnostics_form, leading_hint, plan, spell_out_session,
 };
-use pointsman_protocol::command::{QueryText, parse_query, put_query};
+use pointsman_protocol::command::{parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
@@ -31,7 +31,7 @@ impl Session {
         if self.status.contains(Status::IN_TRANS_READONLY) {
             Box::pin(self.leave_read_only(&analysis)).await;
         }
-        let hint = hint_of(&parsed);
+        let hint = hint_of(parsed.text, parsed.attributes.strings());
         let plan = self.plan(&analysis, &hint);
         // What DDL stores is not this session's to fill in (a view, a routine, a column's type).
         let stored = analysis.statements.iter().any(|s| s.kind == StatementKind::Ddl);
@@ -166,9 +166,9 @@ fn may_answer_here(analysis: &Analysis) -> bool {
 }
 
 /// The leading comment's hint, and query attributes of the same names over it.
-fn hint_of(parsed: &QueryText<'_>) -> Hint {
-    let mut hint = leading_hint(parsed.text);
-    for (name, value) in parsed.attributes.strings() {
+pub(super) fn hint_of<'a>(text: &[u8], attributes: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Hint {
+    let mut hint = leading_hint(text);
+    for (name, value) in attributes {
         // With the prefix it is meant for us; without it, it may be an attribute of the application's.
         let own = name.strip_prefix(b"pointsman.");
         let name = std::str::from_utf8(own.unwrap_or(name));

@@ -8,6 +8,7 @@ use super::diagnostics::RowFormat;
 use super::execute::Request;
 use super::execution::{Execution, Source, frame_prepare};
 use super::long_data::LongDataStore;
+use super::query::hint_of;
 use super::relay::Outcome;
 use super::results::{Diagnostics, Leaves};
 use super::{Next, Session, Step};
@@ -106,7 +107,7 @@ impl Session {
         if let Some(known) = definition.and_then(|d| self.core.definition(&d, text, self.asker())) {
             return self.answer_prepare(known, analysis, key).await;
         }
-        let plan = self.plan_prepared(&analysis, text);
+        let plan = self.plan(&analysis, &leading_hint(text));
         let id = self.next_statement_id();
         let request = Request {
             wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
@@ -207,10 +208,12 @@ impl Session {
         self.preparing.as_ref().is_some_and(|p| p.origin.is_some())
     }
 
-    /// Where a prepared statement is planned to run. Hints in its text count as in a plain one.
-    fn plan_prepared(&self, analysis: &Analysis, text: &[u8]) -> RoutePlan {
-        let hint: Hint = leading_hint(text);
-        self.plan(analysis, &hint)
+    /// Hints in the text of a prepared statement count as in a plain one, and so do an execution's query attributes.
+    fn hint_of_execution(&self, execution: &Execution<'_>) -> Hint {
+        match execution.long_data {
+            None => hint_of(execution.text(), execution.parsed.attributes(self.client.capabilities)),
+            Some(_) => leading_hint(execution.text()),
+        }
     }
 
     pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
@@ -285,7 +288,7 @@ impl Session {
         if self.status.contains(Status::IN_TRANS_READONLY) {
             Box::pin(self.leave_read_only(analysis)).await;
         }
-        let mut plan = self.plan_prepared(analysis, execution.text());
+        let mut plan = self.plan(analysis, &self.hint_of_execution(execution));
         let cursor = execution.parsed.wants_cursor().then_some(id);
         if cursor.is_some() && plan.reason == RouteReason::Read {
             // The session's writes while the cursor is open go over the same connection.
