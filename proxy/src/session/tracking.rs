@@ -3,9 +3,29 @@
 
 use super::Session;
 use crate::backend::conn::{BackendConn, BackendError};
-use pointsman_planner::{Analysis, Effect};
+use pointsman_planner::{Analysis, Effect, ServerKind};
 use pointsman_protocol::reply::{Change, Changes, ChangesBuilder, OkPacket, Status};
 use pointsman_protocol::row::text_values;
+
+const STATE_CHANGE: &str = "session_track_state_change";
+
+/// The statement that a server tells the changes of.
+#[derive(Clone, Copy, Debug)]
+pub struct Changer<'a> {
+    pub analysis: &'a Analysis,
+    pub server: ServerKind,
+}
+
+impl Changer<'_> {
+    /// MariaDB tells nobody of `SET @@name = ...`; the proxy writes a scope into it to be told.
+    fn keeps_secret(&self, variable: &[u8]) -> bool {
+        self.server == ServerKind::MariaDb
+            && self
+                .analysis
+                .effects()
+                .any(|e| matches!(e, Effect::ImpliedScope { name } if name.as_bytes() == variable))
+    }
+}
 
 /// The client's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +68,7 @@ impl ClientTracking {
         let on = matches!(value, b"1" | b"on");
         match name {
             "session_track_schema" => self.schema = on,
-            "session_track_state_change" => self.state_change = on,
+            STATE_CHANGE => self.state_change = on,
             "session_track_gtids" => self.gtids = value != b"off",
             "session_track_system_variables" if value == b"*" => self.variables = Some(Box::new(Variables::All)),
             "session_track_system_variables" => {
@@ -59,15 +79,30 @@ impl ClientTracking {
         }
     }
 
+    /// Whether the reply is to tell of a change of state. MariaDB heeds the setting in the very statement that makes it.
+    fn state_change_from(&self, ok: &OkPacket<'_>, of: Changer<'_>) -> bool {
+        let (mut wanted, mut secret, mut told) = (self.state_change, false, false);
+        for change in Changes::new(ok.changes) {
+            let Change::SystemVariable { name, value } = change else { continue };
+            if name == STATE_CHANGE.as_bytes() && of.server == ServerKind::MariaDb {
+                wanted = value == b"ON";
+            }
+            let kept = of.keeps_secret(name);
+            (secret, told) = (secret || kept, told || !kept);
+        }
+        wanted && (told || !secret)
+    }
+
     /// The changes that the client would have been told directly, and the status with or without the flag for them.
     #[must_use]
-    pub fn filter(&self, ok: &OkPacket<'_>) -> (ChangesBuilder, Status) {
+    pub fn filter(&self, ok: &OkPacket<'_>, of: Changer<'_>) -> (ChangesBuilder, Status) {
         let mut builder = ChangesBuilder::default();
+        let state_change = self.state_change_from(ok, of);
         for change in Changes::new(ok.changes) {
             let wanted = match change {
-                Change::SystemVariable { name, .. } => self.wants(name),
+                Change::SystemVariable { name, .. } => self.wants(name) && !of.keeps_secret(name),
                 Change::Schema(_) => self.schema,
-                Change::StateChanged => self.state_change,
+                Change::StateChanged => state_change,
                 // Its setting travels with the session, so the server tells what the client wants.
                 Change::Transaction { .. } => true,
                 Change::Gtids(_) => self.gtids,
