@@ -477,11 +477,11 @@ impl Session {
 
 /// What becomes of the cursor that the client asked for.
 fn cursors(request: &Request<'_>) -> Cursors {
-    use StatementKind::{Call, Delete, Insert, Replace, Select};
+    use StatementKind::{Call, Delete, Explain, Select};
     match request.analysis.statements.first() {
         Some(statement) if request.cursor.is_some() => match statement.kind {
             Call => Cursors::None,
-            Select | Insert | Replace | Delete => Cursors::Opened,
+            Select | Delete | Explain => Cursors::Opened,
             _ => Cursors::MayBePassedBy,
         },
         _ => Cursors::None,

@@ -83,7 +83,8 @@ pub enum Cursors {
     None,
     /// An error in place of the rows stands in place of the EOF behind the definitions.
     Opened,
-    /// As may be; without one the server writes as without a cursor, so that an error comes behind the EOF (SHOW).
+    /// As may be; without one the server writes as without a cursor, so that an error comes behind the EOF (SHOW, INSERT
+    /// ... RETURNING).
     MayBePassedBy,
 }
 

@@ -25,6 +25,14 @@ impl Changer<'_> {
                 .effects()
                 .any(|e| matches!(e, Effect::ImpliedScope { name } if name.as_bytes() == variable))
     }
+
+    fn sets_more_behind(&self, variable: &str) -> bool {
+        let names = self.analysis.effects().filter_map(|e| match e {
+            Effect::SetSessionVar { name, .. } => Some(name),
+            _ => None,
+        });
+        names.skip_while(|name| *name != variable).any(|name| name != variable)
+    }
 }
 
 /// The client's own settings.
@@ -79,13 +87,17 @@ impl ClientTracking {
         }
     }
 
-    /// Whether the reply is to tell of a change of state. MariaDB heeds the setting in the very statement that makes it.
+    /// Whether the reply is to tell of a change of state. MariaDB heeds the setting in the very statement that makes it,
+    /// MySQL for what the statement sets behind it.
     fn state_change_from(&self, ok: &OkPacket<'_>, of: Changer<'_>) -> bool {
         let (mut wanted, mut secret, mut told) = (self.state_change, false, false);
         for change in Changes::new(ok.changes) {
             let Change::SystemVariable { name, value } = change else { continue };
-            if name == STATE_CHANGE.as_bytes() && of.server == ServerKind::MariaDb {
-                wanted = value == b"ON";
+            if name == STATE_CHANGE.as_bytes() {
+                wanted = match of.server {
+                    ServerKind::MariaDb => value == b"ON",
+                    ServerKind::MySql => wanted || (value == b"ON" && of.sets_more_behind(STATE_CHANGE)),
+                };
             }
             let kept = of.keeps_secret(name);
             (secret, told) = (secret || kept, told || !kept);
@@ -113,11 +125,18 @@ impl ClientTracking {
             }
         }
         let mut status = ok.status;
-        if builder.as_bytes().is_empty() && !ok.changes.is_empty() {
+        if builder.as_bytes().is_empty() && !ok.changes.is_empty() && !begins_behind_commit(ok) {
             status.remove(Status::SESSION_STATE_CHANGED);
         }
         (builder, status)
     }
+}
+
+/// A transaction with writes was committed, as the GTID tells, and in the same breath another one begun: BEGIN in an open
+/// transaction, COMMIT AND CHAIN. MySQL sets the flag for that although no change comes with it.
+fn begins_behind_commit(ok: &OkPacket<'_>) -> bool {
+    ok.status.contains(Status::IN_TRANS | Status::AUTOCOMMIT)
+        && Changes::new(ok.changes).any(|change| matches!(change, Change::Gtids(_)))
 }
 
 /// A setting that moves with the session like any other: the proxy does not need this tracker itself.
