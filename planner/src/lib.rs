@@ -40,7 +40,7 @@ mod transaction;
 pub use analysis::{Access, Analysis, Effect, FoundRows, KillScope, PreparedText, Reads, Statement, StatementKind};
 pub use analyze::analyze;
 pub use cache::AnalysisCache;
-pub use diagnostics::{DiagnosticsForm, diagnostics_form};
+pub use diagnostics::{DiagnosticsForm, diagnostics_form, get_diagnostics_form};
 pub use found_rows::skipped_rows;
 pub use hint::{Hint, HintRole, leading_hint};
 pub use lex::tokens;

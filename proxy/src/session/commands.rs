@@ -41,7 +41,7 @@ impl Session {
             Command::ChangeUser => self.change_user(body, sequence).await,
             Command::ProcessKill => self.process_kill(body, sequence).await,
             Command::Statistics => self.forward(wire, ReplyKind::Text, sequence).await,
-            Command::FieldList => self.forward(wire, ReplyKind::Rows, sequence).await,
+            Command::FieldList => self.field_list(wire, sequence).await,
             Command::ProcessInfo => self.forward(wire, ReplyKind::Results, sequence).await,
             Command::Refresh | Command::Debug => self.forward(wire, ReplyKind::Single, sequence).await,
             Command::BinlogDump | Command::BinlogDumpGtid | Command::RegisterReplica => {
@@ -88,6 +88,21 @@ impl Session {
         self.forward_to(Packets::as_sent(wire, kind, sequence), role, &analysis).await
     }
 
+    /// MySQL warns that the command is deprecated, behind the warnings of the last statement.
+    async fn field_list(&mut self, wire: &[u8], sequence: u8) -> Step {
+        if self.state.reading.server == ServerKind::MariaDb {
+            return self.forward(wire, ReplyKind::Rows, sequence).await;
+        }
+        let before = self.take_captured();
+        let mut packets = Packets::as_sent(wire, ReplyKind::Rows, sequence);
+        packets.reads = Reads::DIAGNOSTICS;
+        let role = if self.is_bound() { Role::Held } else { Role::Writer };
+        let analysis = Rc::new(plain_analysis(StatementKind::Show, Vec::new()));
+        let step = self.forward_to(packets, role, &analysis).await?;
+        self.continue_captured(before).await;
+        Ok(step)
+    }
+
     pub(super) async fn forward_to(&mut self, packets: Packets<'_>, role: Role, analysis: &Rc<Analysis>) -> Step {
         let request = Request {
             wire: packets.wire,
@@ -98,7 +113,7 @@ impl Session {
             statement_id: None,
             analysis,
             plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },
-            reads: Reads::default(),
+            reads: packets.reads,
             execute: None,
         };
         Ok(self.execute(&request).await?.0)
@@ -262,12 +277,13 @@ pub(super) struct Packets<'a> {
     /// The number that the client expects on the reply, and the one that the server will use.
     pub client_sequence: u8,
     pub server_sequence: u8,
+    pub reads: Reads,
 }
 
 impl<'a> Packets<'a> {
     /// The client's own command.
     fn as_sent(wire: &'a [u8], kind: ReplyKind, sequence: u8) -> Self {
-        Self { wire, kind, client_sequence: sequence, server_sequence: sequence }
+        Self { wire, kind, client_sequence: sequence, server_sequence: sequence, reads: Reads::default() }
     }
 }
 

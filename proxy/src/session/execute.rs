@@ -5,11 +5,11 @@
 use super::definitions::changes_schema;
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
-use super::relay::{Outcome, Relay, RelayError, RelayMode};
+use super::relay::{Cursors, Outcome, Relay, RelayError, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::sync::{COMPUTED, Needs};
 use super::text_statements::{qualified, refuted, takes_one_lock};
-use super::tracking::changes_trackers;
+use super::tracking::{Changer, changes_trackers};
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::buffers::Buf;
@@ -160,15 +160,14 @@ impl Session {
             kind: request.kind,
             client_sequence: request.client_sequence,
             server_sequence,
-            // A procedure's results are sent whole.
-            cursor: request.cursor.is_some()
-                && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),
+            cursor: cursors(request),
             statement_id: request.statement_id,
             columns: request.execute.map(|e| e.columns).filter(|n| *n > 0),
             copies: self.copies_reply() || takes_one_lock(request.analysis),
             // To prepare a statement begins no transaction.
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
+            changer: Changer { analysis: request.analysis, server: self.state.reading.server },
             intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
@@ -261,8 +260,12 @@ impl Session {
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
             Box::pin(self.keep_prepared(&mut conn, key, ok.statement_id)).await;
         }
-        if let Some(execution) = request.execute.filter(|_| outcome.error.is_some()) {
-            Box::pin(self.after_refusal(&mut conn, execution)).await;
+        match request.execute {
+            Some(execution) if outcome.error.is_some() => {
+                Box::pin(self.after_refusal(&mut conn, execution)).await;
+            }
+            Some(execution) if outcome.warnings > 0 => self.after_warnings(&mut conn, execution),
+            _ => {}
         }
         let text = request.execute.map_or(request.wire, |e| e.text());
         if outcome.error.is_none() && hides_collation(outcome, text) {
@@ -280,7 +283,7 @@ impl Session {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }
-        self.note_writes(request, outcome, before, &conn.server);
+        self.note_writes(request, outcome, before, &conn);
         // Reads that could go elsewhere don't prolong a hold: a busy client would keep the writer for ever.
         if request.plan.role != Role::Replica {
             self.hold_until = u64::MAX;
@@ -472,6 +475,19 @@ impl Session {
             }
             None => Ok(Attempt::Over(Next::Close)),
         }
+    }
+}
+
+/// What becomes of the cursor that the client asked for.
+fn cursors(request: &Request<'_>) -> Cursors {
+    use StatementKind::{Call, Delete, Explain, Select};
+    match request.analysis.statements.first() {
+        Some(statement) if request.cursor.is_some() => match statement.kind {
+            Call => Cursors::None,
+            Select | Delete | Explain => Cursors::Opened,
+            _ => Cursors::MayBePassedBy,
+        },
+        _ => Cursors::None,
     }
 }
 

@@ -80,7 +80,7 @@ impl Session {
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(analysis, text, RowFormat::Text, sequence).await
             }
-            StatementKind::GetDiagnostics => self.get_diagnostics(sequence).await,
+            StatementKind::GetDiagnostics => self.get_diagnostics(text, analysis.reads(), sequence).await,
             _ => None,
         }
     }
@@ -101,7 +101,7 @@ impl Session {
 
     /// The statement as the server is to get it, where that is not what the client wrote.
     pub(super) fn rewrite(&self, text: &[u8], analysis: &Analysis, reads: Reads) -> Option<Vec<u8>> {
-        let implied = analysis.effects().any(|e| matches!(e, Effect::ImpliedScope));
+        let implied = analysis.effects().any(|e| matches!(e, Effect::ImpliedScope { .. }));
         let counted = if counts_diagnostics(analysis) { diagnostics_form(text, &self.state.reading) } else { None };
         let spelled = match counted.and_then(DiagnosticsForm::as_query) {
             // Of a list that the server has, it tells itself.

@@ -34,6 +34,7 @@ struct ClientStatement {
     parameters: u16,
     /// Columns that the client was told last.
     columns: u16,
+    executed: bool,
     types: Option<Rc<[u8]>>,
     /// For the next execution.
     long_data: LongDataStore,
@@ -94,7 +95,6 @@ impl Session {
         }
         let text = &body[1..];
         let analysis = self.core.analyze(text, &self.state.reading);
-        self.gets_diagnostics |= gets_diagnostics(&analysis);
         // The client's id is fixed for the session, so it can be part of the text.
         let rewritten = self.rewrite(text, &analysis, analysis.reads() & Reads::CONNECTION_ID);
         let sent = rewritten.as_ref().map(|t| frame_prepare(t));
@@ -147,6 +147,7 @@ impl Session {
             analysis,
             parameters: ok.parameters,
             columns: ok.columns,
+            executed: false,
             types: None,
             long_data: LongDataStore::default(),
         };
@@ -241,6 +242,7 @@ impl Session {
             body,
             long_data,
             columns: statement.columns,
+            first: !std::mem::replace(&mut statement.executed, true),
         };
         let analysis = statement.analysis.clone();
         self.close_cursor(id).await;
@@ -250,7 +252,8 @@ impl Session {
             }
         }
         if gets_diagnostics(&analysis) {
-            if let Some(step) = Box::pin(self.get_diagnostics(sequence)).await {
+            let answer = self.get_diagnostics(execution.text(), analysis.reads(), sequence);
+            if let Some(step) = Box::pin(answer).await {
                 return step;
             }
         } else if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
@@ -282,6 +285,7 @@ impl Session {
                 body: execution.body,
                 long_data: execution.long_data.clone(),
                 columns: execution.columns,
+                first: execution.first,
             })
         });
         let execution = own.as_deref().unwrap_or(execution);
