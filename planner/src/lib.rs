@@ -41,6 +41,7 @@ pub use analysis::{Access, Analysis, Effect, FoundRows, KillScope, PreparedText,
 pub use analyze::analyze;
 pub use cache::AnalysisCache;
 pub use diagnostics::{DiagnosticsForm, diagnostics_form, get_diagnostics_form};
+pub use facts::is_system_schema;
 pub use found_rows::skipped_rows;
 pub use hint::{Hint, HintRole, leading_hint};
 pub use lex::tokens;

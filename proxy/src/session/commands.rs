@@ -226,7 +226,8 @@ impl Session {
         let user = changed.account.backend_user().to_owned();
         let identity = Identity { number, user, secret: changed.backend_secret };
         let before = self.become_user(changed.account, changed.slot, identity);
-        let schema_before = self.state.wanted.schema.take();
+        let missing_before = self.state.missing_schema.take();
+        let schema_before = self.state.wanted.schema.take().or(missing_before);
         if let Some(schema) = changed.schema.filter(|s| !s.is_empty()) {
             if let Err(e) = self.change_schema(&schema).await {
                 self.client.send_error(changed.next_sequence, &e).await?;

@@ -111,9 +111,11 @@ impl Session {
         let mut prefix = Vec::new();
         let source = &execution.source;
         let commands = source.prepared_in.put_prefix(&mut prefix, conn, needs);
-        if commands > 0 {
+        if commands.commands > 0 {
             conn.send(&prefix).await.map_err(Failure::Send)?;
-            read_prefix(conn, buf, commands).await?;
+            if let Some(missing) = read_prefix(conn, buf, commands).await? {
+                return Err(Failure::Prefix(missing));
+            }
         }
         source.prepared_in.adopt(conn, needs);
         let (wire, _) = frame_prepare(&source.text);

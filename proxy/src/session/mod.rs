@@ -21,6 +21,7 @@ mod query;
 mod read_only;
 pub mod relay;
 pub mod results;
+mod schema;
 mod settle;
 pub mod state;
 mod stmt;

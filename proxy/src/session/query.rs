@@ -9,7 +9,7 @@ use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
 use pointsman_planner::{
     Analysis, DiagnosticsForm, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts,
-    diagnostics_form, leading_hint, plan, spell_out_session,
+    diagnostics_form, is_system_schema, leading_hint, plan, spell_out_session,
 };
 use pointsman_protocol::command::{parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
@@ -68,6 +68,7 @@ impl Session {
             transaction,
             autocommit: self.status.contains(Status::AUTOCOMMIT),
             pinned: self.pins.is_pinned(),
+            in_system_schema: self.state.wanted.schema.as_deref().is_some_and(is_system_schema),
         };
         plan(analysis, hint, &facts)
     }
