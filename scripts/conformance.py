@@ -36,9 +36,12 @@ SHARE = next((share for share in ("/usr/share/mysql", "/usr/share/mariadb") if o
 SUITE = next((suite for suite in (Path(SHARE, "mysql-test"), Path(SHARE, "mariadb-test")) if suite.is_dir()), Path(SHARE, "mysql-test"))
 # Servers refuse to run as root unless they are told to.
 AS_ROOT = ["--user=root"] if os.geteuid() == 0 else []
-START_LIMIT = 120
-# Below those of the other tests, which start at 15,000.
-PORTS = range(10_000, 15_000)
+# A machine that runs other tests as well takes its time.
+START_LIMIT = 180
+# Outgoing connections take their ports from 32768 on, and other tests listen between 15000 and 32000: a port of theirs
+# could be lost before a server binds it.
+PORTS = range(10000, 13000)
+CLAIMS = []
 # For one run of a file at the first try, and at the second, when a busy machine is no excuse any more.
 FILE_LIMITS = (90, 300)
 PROGRESS_EVERY = 25
@@ -58,13 +61,32 @@ GLOBALS = ("SELECT variable_name, IF(variable_type LIKE 'VARCHAR%' OR variable_t
            " FROM information_schema.system_variables WHERE read_only = 'NO' AND global_value IS NOT NULL AND variable_name NOT REGEXP 'TIMESTAMP|GTID|PLUGIN'")
 
 
-def free_port():
-    """Not an ephemeral one (32768 and more): an outgoing connection could take it before the server binds it."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as s, contextlib.suppress(OSError):
+def is_free(port):
+    with socket.socket() as s:
+        # Servers set it, too: connections of the past are in nobody's way.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
             s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def claimed_port():
+    """A port for this process alone among those that run this script, until it ends."""
+    for port in random.sample(PORTS, len(PORTS)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            # A name of Linux's that no file stands for: it is gone with its process.
+            claim.bind(f"\0pointsman-conformance-{port}")
+        except OSError:
+            claim.close()
+            continue
+        if is_free(port):
+            CLAIMS.append(claim)
             return port
+        claim.close()
+    sys.exit("no free port")
 
 
 def wait_until(what, is_so, process):
@@ -97,7 +119,7 @@ class Server:
     """A MariaDB server as mysql-test-run would start it, in a directory of its own."""
 
     def __init__(self, work):
-        self.work, self.port = work, free_port()
+        self.work, self.port = work, claimed_port()
         self.socket = work / "sock"
         self.client = ["mariadb", "--no-defaults", f"--socket={self.socket}", "-uroot"]
         self.globals = {}
@@ -156,7 +178,7 @@ class Proxy:
     """Pointsman in front of that server, without replicas: sessions, not routing, are looked at here."""
 
     def __init__(self, work, server, always_switch):
-        self.port, self.http = free_port(), free_port()
+        self.port, self.http = claimed_port(), claimed_port()
         self.config = work / "pointsman.toml"
         debug = "[debug]\nalways_switch = true\n" if always_switch else ""
         # Files count the sessions of a server and wait for those that they closed, so idle connections must not stay;

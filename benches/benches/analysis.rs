@@ -22,7 +22,8 @@ fn benches(c: &mut Criterion) {
         });
         c.bench_function(&format!("analysis/{name}"), |b| b.iter(|| analyze(black_box(text), &reading, &routines)));
         let analysis = analyze(text, &reading, &routines);
-        let facts = SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false };
+        let facts =
+            SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false, in_system_schema: false };
         c.bench_function(&format!("plan/{name}"), |b| {
             b.iter(|| plan(black_box(&analysis), &Hint::default(), &facts));
         });

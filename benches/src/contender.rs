@@ -87,6 +87,54 @@ impl Contender {
         Ok(Self { name: "haproxy", port, program })
     }
 
+    /// ProxySQL with the same rule that Pointsman has by itself: reads to the replica. `None`: it is not installed.
+    pub fn proxysql(servers: &Servers, launcher: &Launcher, threads: usize, dir: &Path) -> Bench<Option<Self>> {
+        if !is_on_path("proxysql") {
+            return Ok(None);
+        }
+        let (port, admin, data) = (free_port()?, free_port()?, dir.join("proxysql"));
+        fs::create_dir_all(&data).map_err(BenchError::of(data.display().to_string()))?;
+        let config = dir.join("proxysql.cnf");
+        let (user, password) = APP;
+        let (writer, replica) = (servers.writer.port, servers.replica.port);
+        let text = format!(
+            "datadir={data:?}\nadmin_variables={{ mysql_ifaces=\"127.0.0.1:{admin}\" }}\n\
+             mysql_variables={{ threads={threads} interfaces=\"127.0.0.1:{port}\" monitor_enabled=false \
+             max_connections={HAPROXY_CLIENTS} default_schema=\"{SCHEMA}\" }}\n\
+             mysql_servers=( {{ address=\"127.0.0.1\" port={writer} hostgroup=0 max_connections=1000 }}, \
+             {{ address=\"127.0.0.1\" port={replica} hostgroup=1 max_connections=1000 }} )\n\
+             mysql_users=( {{ username=\"{user}\" password=\"{password}\" default_hostgroup=0 }} )\n\
+             mysql_query_rules=( {{ rule_id=1 active=1 match_digest=\"^SELECT\" destination_hostgroup=1 apply=1 }} )\n"
+        );
+        fs::write(&config, text).map_err(BenchError::of(config.display().to_string()))?;
+        let argv = ["proxysql", "-f", "--idle-threads", "-c", &config.display().to_string()];
+        let mut program = Program::start("proxysql", launcher, &argv, dir)?;
+        program.wait_for_port(port, || true)?;
+        Ok(Some(Self { name: "proxysql", port, program }))
+    }
+
+    /// MySQL Router, routing by connection. `None`: it is not installed.
+    pub fn mysql_router(backend: u16, launcher: &Launcher, threads: usize, dir: &Path) -> Bench<Option<Self>> {
+        if !is_on_path("mysqlrouter") {
+            return Ok(None);
+        }
+        let port = free_port()?;
+        let config = dir.join("mysqlrouter.conf");
+        let text = format!(
+            "[DEFAULT]\nlogging_folder=\nruntime_folder={dir}\ndata_folder={dir}\nmax_total_connections={HAPROXY_CLIENTS}\n\
+             [logger]\nlevel=WARNING\n[io]\nthreads={threads}\n\
+             [routing:bench]\nbind_address=127.0.0.1\nbind_port={port}\ndestinations=127.0.0.1:{backend}\n\
+             routing_strategy=first-available\nprotocol=classic\nmax_connections={HAPROXY_CLIENTS}\n\
+             client_ssl_mode=DISABLED\nserver_ssl_mode=DISABLED\n",
+            dir = dir.display()
+        );
+        fs::write(&config, text).map_err(BenchError::of(config.display().to_string()))?;
+        let argv = ["mysqlrouter", "-c", &config.display().to_string()];
+        let mut program = Program::start("mysqlrouter", launcher, &argv, dir)?;
+        program.wait_for_port(port, || true)?;
+        Ok(Some(Self { name: "mysqlrouter", port, program }))
+    }
+
     /// A null backend in a process of its own.
     fn null_backend(name: &'static str, launcher: &Launcher, own: &[&str], dir: &Path) -> Bench<Self> {
         let port = free_port()?;
@@ -120,6 +168,11 @@ pub fn target(port: u16, driver: Driver) -> Target {
         schema: SCHEMA.to_owned(),
         driver,
     }
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 /// GET /readyz says 200.

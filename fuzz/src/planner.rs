@@ -62,7 +62,7 @@ pub fn planner_analyze(bytes: &[u8]) {
     let analysis = analyze(text, &reading, &routines);
     assert!(!analysis.statements.is_empty());
     assert_eq!(analysis, analyze(text, &reading, &routines));
-    let facts = SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false };
+    let facts = SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false, in_system_schema: false };
     let route = plan(&analysis, &Hint::default(), &facts);
     assert!(!route.writes || analysis.access() > Access::Read, "{route:?}");
 }

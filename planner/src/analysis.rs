@@ -135,7 +135,9 @@ pub enum Effect {
     },
     /// `SET @@name = ...`, which no tracker of MariaDB tells, but for a scope being written
     /// ([`crate::scope::spell_out_session`]).
-    ImpliedScope,
+    ImpliedScope {
+        name: String,
+    },
     /// `SET GLOBAL`/`PERSIST`: sessions opened earlier do not see it.
     SetGlobalVar {
         name: String,
@@ -281,7 +283,7 @@ impl Effect {
             Self::Begin { .. }
             | Self::EndTransaction { .. }
             | Self::SetSessionVar { .. }
-            | Self::ImpliedScope
+            | Self::ImpliedScope { .. }
             | Self::StatementVar { .. }
             | Self::SetGlobalVar { .. }
             | Self::UserVarLiteral { .. }

@@ -91,10 +91,21 @@ fn word(statement: &mut Statement, phrase: Phrase<'_>, at: usize, context: &Cont
     }
 }
 
+/// Whether the schema tells of its server, in whichever case it is written.
+#[must_use]
+pub fn is_system_schema(name: &str) -> bool {
+    // By length first: each statement is asked about.
+    match name.len() {
+        3 => name.eq_ignore_ascii_case("sys"),
+        5 => name.eq_ignore_ascii_case("mysql"),
+        18 => name.eq_ignore_ascii_case("information_schema") || name.eq_ignore_ascii_case("performance_schema"),
+        _ => false,
+    }
+}
+
 /// A name with a point behind it: perhaps one of the servers' own schemas.
 fn schema(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
-    let name = phrase.name(at).unwrap_or_default().to_lowercase();
-    if !matches!(name.as_str(), "information_schema" | "performance_schema" | "mysql" | "sys") {
+    if !is_system_schema(&phrase.name(at).unwrap_or_default()) {
         return;
     }
     statement.raise(Access::Writer);

@@ -19,6 +19,9 @@ pub struct SessionFacts {
     pub autocommit: bool,
     /// A backend connection is held by a pin (temporary table, lock, computed variable ...).
     pub pinned: bool,
+    /// The default schema is one of the servers' own ([`crate::is_system_schema`]): what is read there differs from server to
+    /// server.
+    pub in_system_schema: bool,
 }
 
 /// Which server of the shard.
@@ -96,6 +99,7 @@ fn choose(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> (R
         _ if a.effects().any(Effect::binds_connection) => (Role::Writer, RouteReason::NeedsWriter),
         (Access::Writer | Access::Read, Some(HintRole::Replica)) => (Role::Replica, RouteReason::Hint),
         (Access::Writer, None) => (Role::Writer, RouteReason::NeedsWriter),
+        (Access::Read, None) if facts.in_system_schema => (Role::Writer, RouteReason::NeedsWriter),
         (Access::Read, None) => (Role::Replica, RouteReason::Read),
     }
 }
@@ -117,7 +121,8 @@ mod tests {
     use crate::reading::{ClientCharset, Reading, ServerKind};
     use crate::routines::Routines;
 
-    const IDLE: SessionFacts = SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false };
+    const IDLE: SessionFacts =
+        SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false, in_system_schema: false };
 
     fn route(text: &str, hint: Option<HintRole>, facts: SessionFacts) -> Role {
         let mut reading = Reading::new(ServerKind::MariaDb, 101_114, ClientCharset::Utf8);
@@ -135,6 +140,9 @@ mod tests {
         assert_eq!(route("UPDATE t SET a = 1", Some(HintRole::Replica), IDLE), Role::Writer);
         assert_eq!(route("SELECT 1; UPDATE t SET a = 1", None, IDLE), Role::Writer);
         assert_eq!(route("SET autocommit = 0", None, IDLE), Role::Any);
+        let in_system_schema = SessionFacts { in_system_schema: true, ..IDLE };
+        assert_eq!(route("SELECT * FROM tables", None, in_system_schema), Role::Writer);
+        assert_eq!(route("SELECT * FROM tables", Some(HintRole::Replica), in_system_schema), Role::Replica);
     }
 
     #[test]

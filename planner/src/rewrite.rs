@@ -5,7 +5,7 @@
 
 use crate::lex::tokens;
 use crate::phrase::Phrase;
-use crate::reading::Reading;
+use crate::reading::{Reading, ServerKind};
 use crate::token::{Token, TokenKind};
 
 /// What can be replaced.
@@ -52,7 +52,7 @@ pub fn replace_calls(text: &[u8], reading: &Reading, values: &[(FunctionName, Va
         let Some((function, length)) = function_at(phrase, at).filter(|(f, _)| reach.covers(*f, at)) else { continue };
         if let Some((_, value)) = values.iter().find(|(name, _)| *name == function) {
             let (start, end) = (tokens[at].start, tokens[at + length - 1].end);
-            edits.push(Edit { token: at, start, end, with: render(function, value).into_bytes() });
+            edits.push(Edit { token: at, start, end, with: render(function, value, reading.server).into_bytes() });
         }
     }
     if edits.is_empty() {
@@ -126,13 +126,17 @@ fn apply(text: &[u8], edits: &[Edit]) -> Vec<u8> {
 /// An expression of the type, length and flags that the function has on MariaDB 10.11: BIGINT(21) for all but
 /// CONNECTION_ID(), which is INT(10) UNSIGNED; only the diagnostics counts may be NULL. A bare number would be
 /// INT of its own few digits.
-fn render(function: FunctionName, value: &Value) -> String {
+fn render(function: FunctionName, value: &Value, server: ServerKind) -> String {
     let number = match value {
         Value::Signed(number) => number.to_string(),
         Value::Unsigned(number) => number.to_string(),
         Value::Sql(sql) => return sql.clone(),
     };
     match function {
+        // Only the call itself warns that it is deprecated.
+        FunctionName::FoundRows if server == ServerKind::MySql => {
+            format!("CAST(({number}|(0*FOUND_ROWS())) AS SIGNED)")
+        }
         FunctionName::RowCount | FunctionName::FoundRows => format!("CAST(({number}|0) AS SIGNED)"),
         FunctionName::LastInsertId => format!("({number}|0)"),
         FunctionName::ConnectionId => {
@@ -329,7 +333,7 @@ fn ends_operand(item: Phrase<'_>, at: usize, kind: TokenKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::{ClientCharset, ServerKind};
+    use crate::reading::ClientCharset;
 
     fn rewritten(text: &str) -> Option<String> {
         let reading = Reading::new(ServerKind::MariaDb, 101_114, ClientCharset::Utf8);

@@ -192,9 +192,9 @@ fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool
                 // It keeps its connection, which has to be one that INSERTs can go to.
                 statement.raise(Access::Writer);
             }
-            statement.add(Effect::SetSessionVar { name, to_default });
+            statement.add(Effect::SetSessionVar { name: name.clone(), to_default });
             if scope == Scope::ImpliedSystem {
-                statement.add(Effect::ImpliedScope);
+                statement.add(Effect::ImpliedScope { name });
             }
         }
     }

@@ -137,11 +137,7 @@ pub fn parse_query(payload: &[u8], capabilities: Capabilities) -> Result<QueryTe
 impl<'a> QueryAttributes<'a> {
     /// Name and value of the attributes that are strings.
     pub fn strings(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let mut values = self.values();
-        (0..self.count).filter_map(move |_| match values.next_pair() {
-            Ok((name, Some(value))) => Some((name, value)),
-            _ => None,
-        })
+        self.values().strings(self.count).flatten()
     }
 
     fn values(self) -> AttributeWalk<'a> {
@@ -150,7 +146,7 @@ impl<'a> QueryAttributes<'a> {
 }
 
 /// Walks the types and the values of an attribute block side by side.
-struct AttributeWalk<'a> {
+pub(crate) struct AttributeWalk<'a> {
     nulls: &'a [u8],
     types: Cursor<'a>,
     values: Cursor<'a>,
@@ -168,6 +164,19 @@ impl<'a> AttributeWalk<'a> {
             let _ = c.lenenc_bytes("attribute name");
         }
         Self { nulls, types, values: c, index: 0 }
+    }
+
+    /// The same where the three parts have been told apart already.
+    pub(crate) fn of_parts(nulls: &'a [u8], types: &'a [u8], values: &'a [u8]) -> Self {
+        Self { nulls, types: Cursor::new(types), values: Cursor::new(values), index: 0 }
+    }
+
+    /// Name and value of each of `count` pairs, where the value is a string.
+    pub(crate) fn strings(mut self, count: usize) -> impl Iterator<Item = Option<(&'a [u8], &'a [u8])>> {
+        (0..count).map(move |_| match self.next_pair() {
+            Ok((name, Some(value))) => Some((name, value)),
+            _ => None,
+        })
     }
 
     fn next_pair(&mut self) -> Result<(&'a [u8], Option<&'a [u8]>), ProtocolError> {

@@ -3,7 +3,7 @@
 //! Source: MySQL "Prepared Statements"; a client sends parameter types only with its first execution.
 
 use crate::capabilities::Capabilities;
-use crate::command::{COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA};
+use crate::command::{AttributeWalk, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA};
 use crate::error::ProtocolError;
 use crate::wire::{Cursor, put_lenenc};
 
@@ -55,6 +55,8 @@ const PARAMETER_COUNT_AVAILABLE: u8 = 0x08;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Execute<'a> {
     pub flags: u8,
+    /// What PREPARE said; query attributes are counted beyond them.
+    parameters: u16,
     count: usize,
     has_count: bool,
     nulls: &'a [u8],
@@ -77,7 +79,7 @@ impl<'a> Execute<'a> {
             count = usize::try_from(c.lenenc("parameter count")?).unwrap_or(usize::MAX);
         }
         if count == 0 || c.is_empty() {
-            return Ok(Self { flags, count: 0, has_count, nulls: &[], types: None, values: c.rest() });
+            return Ok(Self { flags, parameters, count: 0, has_count, nulls: &[], types: None, values: c.rest() });
         }
         if count > usize::from(u16::MAX) {
             return Err(ProtocolError::Invalid("parameter count"));
@@ -86,7 +88,7 @@ impl<'a> Execute<'a> {
         // Servers do without the flag where every parameter is NULL.
         let bound = !c.is_empty() && c.u8("new-parameters flag")? == 1;
         if !bound {
-            return Ok(Self { flags, count, has_count, nulls, types: None, values: c.rest() });
+            return Ok(Self { flags, parameters, count, has_count, nulls, types: None, values: c.rest() });
         }
         let from = c.rest();
         for _ in 0..count {
@@ -96,7 +98,16 @@ impl<'a> Execute<'a> {
             }
         }
         let types = &from[..from.len() - c.rest().len()];
-        Ok(Self { flags, count, has_count, nulls, types: Some(types), values: c.rest() })
+        Ok(Self { flags, parameters, count, has_count, nulls, types: Some(types), values: c.rest() })
+    }
+
+    /// The query attributes that are strings: what is bound beyond the statement's own parameters. With long data, of
+    /// which nothing is in this packet, they can't be told from the values.
+    pub fn attributes(&self, capabilities: Capabilities) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let named = capabilities.contains(Capabilities::QUERY_ATTRIBUTES).then_some(self.types).flatten();
+        let walk = AttributeWalk::of_parts(self.nulls, named.unwrap_or_default(), self.values);
+        let count = if named.is_some() { self.count } else { 0 };
+        walk.strings(count).skip(self.parameters.into()).flatten()
     }
 
     #[must_use]

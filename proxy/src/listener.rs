@@ -76,6 +76,7 @@ pub fn bind(config: &Config, cores: usize) -> io::Result<Vec<CoreListeners>> {
     for addr in &config.listen.mysql {
         match addr {
             ListenAddr::Tcp(addr) => {
+                bind_alone(*addr).map_err(|e| at(addr, &e))?;
                 for core in &mut all {
                     core.tcp.push(bind_tcp(*addr, config.listen.backlog).map_err(|e| at(addr, &e))?);
                 }
@@ -93,6 +94,13 @@ pub fn bind(config: &Config, cores: usize) -> io::Result<Vec<CoreListeners>> {
 
 fn at(addr: impl std::fmt::Display, e: &io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("listen.mysql: {addr}: {e}"))
+}
+
+/// Fails where anybody listens already, under this or a wider address: with SO_REUSEPORT the kernel would let us share it.
+fn bind_alone(addr: SocketAddr) -> io::Result<()> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())
 }
 
 fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {

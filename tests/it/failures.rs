@@ -175,6 +175,30 @@ fn writes_follow_the_writer_of_the_pair() -> Lab<()> {
     Ok(())
 }
 
+/// A routine has written before the statement in it that its server refused; another server would write that once more.
+#[test]
+fn a_call_whose_server_becomes_read_only_is_not_repeated() -> Lab<()> {
+    let (group, proxy) = started()?;
+    group.sql_everywhere(
+        "CREATE PROCEDURE shop.two_steps() SQL SECURITY INVOKER BEGIN INSERT INTO shop.t (b) VALUES ('step'); DO SLEEP(3);
+         INSERT INTO shop.t (b) VALUES ('step'); END",
+    )?;
+    let called = thread::scope(|scope| {
+        let mut client = proxy.client()?;
+        let call = scope.spawn(move || client.sql("CALL two_steps()"));
+        waiting::until("the first step is done", NOTICED, || {
+            group.writer().value("SELECT COUNT(*) FROM shop.t WHERE b = 'step'").is_ok_and(|n| n == "1")
+        })?;
+        group.set_writer(1)?;
+        Ok::<_, pointsman_tests::LabError>(call.join().expect("the thread that calls ends"))
+    })?;
+    assert_eq!(called.unwrap_err().code(), Some(1290));
+    trace::wait_for_writer(&proxy, &group, group.server(1))?;
+    group.wait_for_sync()?;
+    assert_eq!(proxy.client()?.value("SELECT COUNT(*) FROM t WHERE b = 'step'")?, "1");
+    Ok(())
+}
+
 #[test]
 fn with_two_writable_masters_no_write_is_sent_to_either() -> Lab<()> {
     let (group, proxy) = started()?;

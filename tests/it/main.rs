@@ -19,6 +19,7 @@ mod prepared;
 mod process;
 mod reading;
 mod routing;
+mod schemas;
 mod sessions;
 mod settings;
 mod shared;

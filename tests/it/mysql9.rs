@@ -71,6 +71,43 @@ fn query_with_attribute(name: &str, value: &str, text: &str) -> Vec<u8> {
     [&head[..], &string(name), &string(value), text.as_bytes()].concat()
 }
 
+/// A COM_STMT_EXECUTE of a statement without parameters, with one string attribute (the same, "COM_STMT_EXECUTE").
+fn execution_with_attribute(id: [u8; 4], name: &str, value: &str) -> Vec<u8> {
+    const VAR_STRING: u8 = 0xfd;
+    const PARAMETER_COUNT_AVAILABLE: u8 = 8;
+    let string = |text: &str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+    let head = [&[0x17][..], &id, &[PARAMETER_COUNT_AVAILABLE, 1, 0, 0, 0, 1, 0, 1, VAR_STRING, 0]].concat();
+    [head, string(name), string(value)].concat()
+}
+
+#[test]
+fn query_attributes_of_an_execution_are_hints() -> Lab<()> {
+    const QUERY_ATTRIBUTES: u32 = 1 << 27;
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
+    let profile =
+        Profile { capabilities: Profile::MYSQLND_TEXT.capabilities | QUERY_ATTRIBUTES, ..Profile::MYSQLND_TEXT };
+    let target = Target::new("127.0.0.1", proxy.port, "app", "app").with_schema("shop");
+    for (role, on_writer) in [("writer", true), ("replica", false), ("", false)] {
+        let marker = trace::marker();
+        let mut packets = Packets::connect("127.0.0.1", proxy.port)?;
+        login(&mut packets, &target, &profile)?;
+        packets.restart_sequence();
+        packets.write(&[b"\x16", format!("SELECT COUNT(*) FROM t /* {marker} */").as_bytes()].concat())?;
+        let prepared = packets.read()?;
+        let id = prepared[1..5].try_into().expect("four bytes");
+        // The column's definition and the EOF behind it.
+        packets.read()?;
+        packets.read()?;
+        packets.restart_sequence();
+        packets.write(&execution_with_attribute(id, "role", role))?;
+        assert_eq!(packets.read()?, [1], "one column, role={role}");
+        let ran = trace::who_ran(&group, &marker)?;
+        assert_eq!(ran.contains(&group.writer().id), on_writer, "role={role} ran on {ran:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn query_attributes_are_hints() -> Lab<()> {
     const QUERY_ATTRIBUTES: u32 = 1 << 27;

@@ -1,11 +1,13 @@
 //! The process: one for each port, its files, its end, and its Unix socket.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pointsman_tests::{Group, GroupPlan, Kind, Lab, LabError, Proxy, proxy, waiting};
+use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, LabError, Login, Proxy, proxy, waiting};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -24,6 +26,32 @@ fn a_second_process_on_the_same_port_is_refused() -> Lab<()> {
     assert!(!second.status.success());
     assert!(said.contains("another pointsman is listening on") && said.contains(&proxy.port.to_string()), "{said}");
     assert_eq!(proxy.client()?.value("SELECT 1")?, "1");
+    Ok(())
+}
+
+/// The lock files lie elsewhere, and the address is another one: the port is taken all the same.
+#[test]
+fn a_wider_address_of_a_taken_port_is_refused() -> Lab<()> {
+    let group = one_server()?;
+    let proxy = Proxy::of(&group).start()?;
+    let file = proxy.config();
+    let text = fs::read_to_string(&file).map_err(LabError::file(&file))?;
+    let directory = file.with_file_name("other");
+    let wide = text
+        .replace(&format!("127.0.0.1:{}", proxy.port), &format!("0.0.0.0:{}", proxy.port))
+        .replace(&format!("127.0.0.1:{}", proxy.admin_port), "")
+        .replace(&format!("127.0.0.1:{}", proxy.http_port), "");
+    let wide: String = wide
+        .lines()
+        .map(|l| if l.starts_with("state_dir") { format!("state_dir = {directory:?}\n") } else { format!("{l}\n") })
+        .collect();
+    let config = file.with_file_name("wide.toml");
+    fs::write(&config, wide).map_err(LabError::file(&config))?;
+    let program = proxy::binary()?;
+    let mut command = Command::new(&program);
+    let second = command.args(["serve", "--config"]).arg(&config).output().map_err(LabError::file(program))?;
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && said.contains("in use"), "{said}");
     Ok(())
 }
 
@@ -76,6 +104,31 @@ fn a_second_sigterm_ends_at_once() -> Lab<()> {
     let start = Instant::now();
     assert!(proxy.terminate(SOON));
     assert!(start.elapsed() < Duration::from_secs(5));
+    Ok(())
+}
+
+#[test]
+fn an_unfinished_http_request_does_not_keep_the_process() -> Lab<()> {
+    let group = one_server()?;
+    let proxy = Proxy::of(&group).start()?;
+    let mut half = TcpStream::connect(("127.0.0.1", proxy.http_port)).map_err(LabError::file("HTTP"))?;
+    half.write_all(b"GET /heal").map_err(LabError::file("HTTP"))?;
+    assert!(proxy.terminate(SOON));
+    Ok(())
+}
+
+/// A full disk under the log, or the end of the program that read it.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() -> Lab<()> {
+    let group = one_server()?;
+    let proxy = Proxy::of(&group).full_log().start()?;
+    assert_eq!(proxy.client()?.value("SELECT 1")?, "1");
+    proxy.reload();
+    // What fails is logged, too.
+    assert!(Client::connect(&Login::new(proxy.port, "app", "wrong")).is_err());
+    assert_eq!(proxy.client()?.value("SELECT 2")?, "2");
+    assert!(proxy.is_alive());
+    assert!(proxy.terminate(SOON));
     Ok(())
 }
 

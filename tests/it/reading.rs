@@ -83,14 +83,63 @@ fn what_ran_before_an_error_is_read_again() -> Lab<()> {
     for kind in [Kind::MariaDb, Kind::MySql9] {
         let Some(group) = GroupPlan::new(kind).masters(1).replicas(1).start_or_skip()? else { continue };
         group.sql_everywhere("CREATE TABLE t (a INT PRIMARY KEY) ENGINE=MyISAM")?;
-        let proxy = Proxy::of(&group).shard("max_lag_ms = 60000").start()?;
-        trace::wait_for_readers(&proxy, &group, &replicas(&group))?;
         let _blocked = group.block_replica(1)?;
-        let mut client = proxy.client()?;
-        assert_eq!(client.sql("INSERT INTO t VALUES (1), (2), (1)").unwrap_err().code(), Some(1062));
-        assert_eq!(client.value("SELECT COUNT(*) FROM t")?, "2", "{kind:?}");
+        // While the connection is held, and after it was given back.
+        for hold_ms in [60_000, 0] {
+            let proxy = holding(&group, hold_ms)?;
+            let mut client = proxy.client()?;
+            client.sql("DELETE FROM t")?;
+            assert_eq!(client.sql("INSERT INTO t VALUES (1), (2), (1)").unwrap_err().code(), Some(1062));
+            assert_eq!(client.value("SELECT COUNT(*) FROM t")?, "2", "{kind:?}, held for {hold_ms} ms");
+        }
     }
     Ok(())
+}
+
+/// A proxy whose replicas may lag for long, so that after a write of which nobody knows reads stay on the writer as long.
+fn holding(group: &Group, hold_ms: u32) -> Lab<Proxy> {
+    let pool = format!("[pool]\nresult_state_hold_ms = {hold_ms}");
+    Proxy::of(group).shard("max_lag_ms = 60000").more(&pool).start()
+}
+
+/// Waits until this client's reads are answered by that server.
+fn until_read_at(client: &mut Client, group: &Group, server: &Server, hint: &str) -> Lab<()> {
+    waiting::until(&format!("server {} answers reads", server.id), NOTICED, || {
+        let marker = trace::marker();
+        let read = client.sql(&format!("{hint} SELECT COUNT(*) FROM t /* {marker} */"));
+        read.is_ok() && trace::who_ran(group, &marker).is_ok_and(|ids| ids == [server.id])
+    })
+}
+
+#[test]
+fn a_write_that_failed_without_a_trace_keeps_no_read_on_the_writer() -> Lab<()> {
+    for kind in [Kind::MariaDb, Kind::MySql9] {
+        let Some(group) = GroupPlan::new(kind).masters(1).replicas(1).start_or_skip()? else { continue };
+        group.sql_everywhere("CREATE TABLE t (a INT PRIMARY KEY) ENGINE=InnoDB")?;
+        let proxy = holding(&group, 0)?;
+        trace::wait_for_readers(&proxy, &group, &replicas(&group))?;
+        let mut client = proxy.client()?;
+        client.sql("INSERT INTO t VALUES (1)")?;
+        for failing in ["INSERT INTO t VALUES (2), (1)", "CREATE TABLE t (a INT)", "INSERT INTO nosuch VALUES (1)"] {
+            client.sql(failing).expect_err(failing);
+        }
+        until_read_at(&mut client, &group, &group.replicas()[0], "")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hint_for_a_replica_is_heeded_while_the_writer_holds_results() -> Lab<()> {
+    let group = one_master_two_replicas()?;
+    group.sql_everywhere("CREATE TABLE t (a INT PRIMARY KEY)")?;
+    let proxy = holding(&group, 60_000)?;
+    let replica = &group.replicas()[0];
+    group.stop_replication(2)?;
+    trace::wait_for_readers(&proxy, &group, &[replica])?;
+    let mut client = proxy.client()?;
+    client.sql("INSERT IGNORE INTO t VALUES ('one')")?;
+    until_read_at(&mut client, &group, group.writer(), "")?;
+    until_read_at(&mut client, &group, replica, "/* pointsman: role=replica */")
 }
 
 /// How many of 100 reads each replica gets.

@@ -51,6 +51,7 @@ pub struct ProxyPlan {
     unix_socket: bool,
     ready: Ready,
     init: bool,
+    full_log: bool,
 }
 
 impl ProxyPlan {
@@ -144,6 +145,13 @@ impl ProxyPlan {
         self
     }
 
+    /// Its log can't be written: the disk is full.
+    #[must_use]
+    pub fn full_log(mut self) -> Self {
+        self.full_log = true;
+        self
+    }
+
     /// The configuration file's text for these three ports; lock files go to `dir`, not to the machine's own place.
     pub fn toml(&self, mysql: u16, admin: u16, http: u16, dir: &Path) -> String {
         let (app, app_password) = APP;
@@ -197,7 +205,10 @@ impl ProxyPlan {
             template::run(Command::new(program).args(["init", "--config"]).arg(&config))?;
         }
         let log = dir.join("proxy.log");
-        let mut command = Command::new(program);
+        let mut command = if self.full_log { Command::new("sh") } else { Command::new(program) };
+        if self.full_log {
+            command.args(["-c", "exec \"$0\" \"$@\" 2>/dev/full"]).arg(program);
+        }
         command.args(["serve", "--config"]).arg(&config).current_dir(dir).env("RUST_BACKTRACE", "1");
         let keeper = Keeper::start("pointsman", &command, &log, Some(dir))?;
         Ok(Proxy { port, admin_port, http_port, dir: dir.to_path_buf(), log, keeper })
@@ -232,6 +243,7 @@ impl Proxy {
             unix_socket: false,
             ready: Ready::Readyz,
             init: true,
+            full_log: false,
         }
     }
 

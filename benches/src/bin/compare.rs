@@ -1,5 +1,6 @@
 //! `make bench`: Pointsman against HAProxy as a TCP relay, in alternating pairs: CPU time per query by the kernel's count,
-//! latency at a fixed rate, and what idle clients cost the active ones.
+//! latency at a fixed rate, and what idle clients cost the active ones. ProxySQL and MySQL Router join in where they are
+//! on the PATH.
 #![allow(clippy::print_stdout)] // Printing is what this program is for.
 
 use std::path::{Path, PathBuf};
@@ -58,6 +59,10 @@ const TWO_THREADS: &str = "point select, text, 16 clients, 2 threads";
 const IDLE: &str = "16 clients beside idle ones, to none idle";
 const LATENCY: &str = "latency added at half load";
 
+/// Of the rate that saturates the processor of the load, which each open-loop query costs about twice what a closed one
+/// does.
+const HALF_LOAD: f64 = 0.2;
+
 /// After its start a proxy is let alone and then asked, until what it does once is done.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -110,7 +115,10 @@ impl<'a> Comparison<'a> {
             self.cpu(name, &ours, &theirs, mode, clients, driver)?;
         }
         self.latency(&ours, &theirs)?;
+        drop(ours);
+        self.others(&theirs, &on)?;
         drop(theirs);
+        let ours = self.ours(&on, 1)?;
         self.beside_idle(&ours, &on)?;
         drop(ours);
         if self.wanted(TWO_THREADS) {
@@ -192,6 +200,27 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
+    /// The same of those who are installed beside HAProxy, for comparison.
+    fn others(&mut self, theirs: &Contender, on: &Launcher) -> Bench<()> {
+        let proxysql = Contender::proxysql(&self.servers, on, 1, self.dir)?;
+        let router = Contender::mysql_router(self.servers.writer.port, on, 1, self.dir)?;
+        for (name, contender) in [("proxysql", proxysql), ("mysqlrouter", router)] {
+            let Some(contender) = contender else {
+                println!("{name}: skipped, it is not on the PATH");
+                continue;
+            };
+            self.settle(&contender)?;
+            println!("{name}, relative to HAProxy:");
+            for (what, mode, clients, driver) in CASES {
+                let before = self.ratios.len();
+                self.cpu(what, &contender, theirs, mode, clients, driver)?;
+                // The picture is of Pointsman.
+                self.ratios.truncate(before);
+            }
+        }
+        Ok(())
+    }
+
     /// Alternating measurements of two sides; `true` is the one that is named first.
     fn pairs(&self, measure: impl Fn(bool) -> Bench<f64>) -> Bench<Vec<(f64, f64)>> {
         let mut samples = Vec::with_capacity(self.options.pairs);
@@ -242,7 +271,8 @@ impl<'a> Comparison<'a> {
         }
         let (driver, closed) = (Driver::Libmysqlclient, self.plan(Mode::Text, 16));
         let (full, _) = self.load(theirs, closed, driver)?;
-        let rate = (full.per_second() / 2.0) as u32;
+        // The load and the servers share a processor: at half of the relay's own rate they would be what is slow.
+        let rate = (full.per_second() * HALF_LOAD) as u32;
         let plan = Plan { rate: Some(rate.max(1)), ..closed };
         let mut added = Vec::new();
         for order in abba(self.options.pairs) {

@@ -8,7 +8,7 @@ use crate::servers::Server;
 use crate::session::vars::{Interner, Vars};
 use pointsman_protocol::command::{COM_QUIT, COM_STMT_CLOSE, put_query};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
-use pointsman_protocol::reply::{ErrPacket, OkPacket, Status, parse_eof};
+use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::{Capabilities, ProtocolError};
 use pointsman_shard_map::ServerId;
@@ -68,6 +68,9 @@ pub struct Prepared {
     pub types: Option<Rc<[u8]>>,
     /// For eviction: the connection's own count of uses at the last one.
     pub used: u64,
+    pub runs: u32,
+    /// Its first run raised warnings, which MariaDB may give at that one only.
+    pub first_warned: bool,
 }
 
 /// A connection to a server. Closed when dropped; the place in the pool comes free with it.
@@ -87,6 +90,8 @@ pub struct BackendConn {
     /// [`Server::pool_generation`] at login: an older one is not reused.
     pub generation: u64,
     pub slot: Slot,
+    /// GTIDs that the server has told in reply to a command of the proxy's own: of a statement that failed before.
+    pub late_gtids: Option<Vec<u8>>,
 }
 
 /// A connection on its way to another core: nothing in it belongs to this one.
@@ -125,6 +130,7 @@ pub struct SmallReply {
     pub error: Option<SmallError>,
     pub status: Status,
     pub warnings: u16,
+    pub gtids: Option<Vec<u8>>,
     /// Payloads of the rows, text protocol.
     pub rows: Vec<Vec<u8>>,
     /// All packets of the reply as they came, headers included (kept only when asked for).
@@ -200,6 +206,26 @@ impl BackendConn {
         reply
     }
 
+    /// Sends several at once and reads their replies. None of them may depend on another's success.
+    pub async fn query_all(
+        &mut self,
+        texts: &[impl AsRef<[u8]>],
+        pool: &BufPool,
+    ) -> Result<Vec<SmallReply>, BackendError> {
+        let mut wire = pool.take_vec();
+        texts.iter().for_each(|text| self.put_query(&mut wire, text.as_ref()));
+        let sent = self.send(&wire).await;
+        pool.give_vec(wire);
+        sent?;
+        let (mut buf, mut replies) = (pool.take(), Vec::with_capacity(texts.len()));
+        for _ in texts {
+            replies.push(self.small_reply(&mut buf, ReplyKind::Results).await?);
+        }
+        self.readiness = Readiness::Ready;
+        pool.give(buf);
+        Ok(replies)
+    }
+
     /// Sends one command and reads its reply.
     pub async fn roundtrip(
         &mut self,
@@ -251,6 +277,9 @@ impl BackendConn {
             }
         }
         self.status = reply.status;
+        if reply.gtids.is_some() {
+            self.late_gtids.clone_from(&reply.gtids);
+        }
         Ok(reply)
     }
 
@@ -263,9 +292,14 @@ impl BackendConn {
     ) -> Result<(), ProtocolError> {
         match control {
             Control::Ok | Control::End => {
-                let (status, warnings) = end_status(payload, self.capabilities)?;
-                reply.status = status;
-                reply.warnings = warnings;
+                let ok = end_of(payload, self.capabilities)?;
+                reply.status = ok.status;
+                reply.warnings = ok.warnings;
+                let gtids = Changes::new(ok.changes).find_map(|change| match change {
+                    Change::Gtids(set) => Some(set.to_vec()),
+                    _ => None,
+                });
+                reply.gtids = gtids.or(reply.gtids.take());
             }
             Control::Err => {
                 let e = ErrPacket::parse(payload)?;
@@ -358,18 +392,18 @@ impl Parked {
             idle_since_ms: now_ms,
             generation: self.generation,
             slot: self.slot,
+            late_gtids: None,
         }))
     }
 }
 
-/// Status and warnings of an OK or EOF packet.
-pub fn end_status(payload: &[u8], capabilities: Capabilities) -> Result<(Status, u16), ProtocolError> {
-    if payload.len() == pointsman_protocol::reply::EOF_LEN {
+/// An OK or EOF packet.
+fn end_of(payload: &[u8], capabilities: Capabilities) -> Result<OkPacket<'_>, ProtocolError> {
+    if payload.len() == EOF_LEN {
         let (warnings, status) = parse_eof(payload)?;
-        return Ok((status, warnings));
+        return Ok(OkPacket { warnings, status, ..OkPacket::default() });
     }
-    let ok = OkPacket::parse(payload, capabilities)?;
-    Ok((ok.status, ok.warnings))
+    OkPacket::parse(payload, capabilities)
 }
 
 /// Cuts the rows that were gathered behind the definitions out of the wire bytes.

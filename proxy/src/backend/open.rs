@@ -106,6 +106,7 @@ impl Core {
             idle_since_ms: now,
             generation,
             slot,
+            late_gtids: None,
         });
         self.set_up(&mut conn).await?;
         Ok(conn)

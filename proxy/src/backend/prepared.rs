@@ -8,6 +8,13 @@ use std::sync::Arc;
 /// Statements kept prepared on one connection; the longest unused makes room.
 const PER_CONNECTION: usize = 256;
 
+impl Prepared {
+    #[must_use]
+    pub fn new(id: u32, used: u64) -> Self {
+        Self { id, types: None, used, runs: 0, first_warned: false }
+    }
+}
+
 /// Prepared statements by what they mean. A statement whose cursor is open is not among them: it is its session's alone.
 #[derive(Debug)]
 pub struct PreparedStatements {
@@ -22,12 +29,12 @@ impl PreparedStatements {
         Self { kept: FxHashMap::default(), server: Arc::clone(server) }
     }
 
-    /// Those that [`PreparedStatements::ids`] told on another core; the types bound to them are not known there.
+    /// Those that [`PreparedStatements::ids`] told on another core; the rest of what is known of them stays there.
     #[must_use]
     pub fn with_ids(server: &Arc<Server>, ids: &[(StatementKey, u32)]) -> Self {
         let mut all = Self::none(server);
         for (key, id) in ids {
-            all.insert(*key, Prepared { id: *id, types: None, used: 0 });
+            all.insert(*key, Prepared::new(*id, 0));
         }
         all
     }
@@ -40,6 +47,11 @@ impl PreparedStatements {
     #[must_use]
     pub fn contains(&self, key: &StatementKey) -> bool {
         self.kept.contains_key(key)
+    }
+
+    #[must_use]
+    pub fn get(&self, key: &StatementKey) -> Option<&Prepared> {
+        self.kept.get(key)
     }
 
     pub fn get_mut(&mut self, key: &StatementKey) -> Option<&mut Prepared> {
@@ -91,7 +103,7 @@ mod tests {
     use crate::servers::Servers;
 
     fn prepared(id: u32, used: u64) -> Prepared {
-        Prepared { id, types: None, used }
+        Prepared::new(id, used)
     }
 
     fn server() -> Arc<Server> {

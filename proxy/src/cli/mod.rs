@@ -101,7 +101,8 @@ fn logging(format: LogFormat, level: &str) {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Its own complaint about a log that can't be written would go to the same place, and panic.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogLines).log_internal_errors(false);
     let colours = std::io::stderr().is_terminal();
     let installed = match format {
         LogFormat::Text => builder.with_ansi(colours).with_target(false).try_init(),
@@ -109,6 +110,20 @@ fn logging(format: LogFormat, level: &str) {
     };
     if installed.is_err() {
         print_error("logging was set up twice");
+    }
+}
+
+/// stderr as the log's place. A line that can't be written (a full disk, a closed pipe) is lost; clients are served on.
+struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _lost = std::io::stderr().write_all(bytes).is_err();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -26,6 +26,8 @@ const SPARE_FILES: u64 = 256;
 
 /// Clients are let in once all servers have been asked, or after this time in any case.
 const FIRST_ROUND: Duration = Duration::from_secs(3);
+/// What an HTTP request that is being answered at the end may still take.
+const HTTP_END: Duration = Duration::from_secs(1);
 
 /// Serves until the workers return.
 pub fn run(path: &Path, config: Config, workers: impl FnOnce(Runtime) -> std::io::Result<()>) -> Result<(), String> {
@@ -56,8 +58,11 @@ impl Control {
     async fn end(self) {
         self.phase.send_replace(Phase::Ending);
         let http = async {
-            if let Some(http) = self.http {
-                let _ = http.await.is_ok();
+            if let Some(mut http) = self.http {
+                // A request that is never finished would keep the process.
+                if tokio::time::timeout(HTTP_END, &mut http).await.is_err() {
+                    http.abort();
+                }
             }
         };
         // The signal task owns the monitor and ends it; both tasks end by the phase.

@@ -52,17 +52,17 @@ impl Buf {
         }
     }
 
-    /// Makes sure that `total` bytes fit from the first filled one on, and that there is room to read into.
+    /// Makes room to read into, towards `total` bytes from the first filled one on. A full buffer is doubled at most: memory
+    /// goes to whoever sends bytes, not to a header that promises them.
     pub fn make_room(&mut self, total: usize) {
         if self.start > 0 && (self.start + total > self.data.len() || self.end == self.data.len()) {
             self.data.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        let needed = total.max(self.end + 1);
-        if needed > self.data.len() {
-            // Doubling, so that a packet of many megabytes is not copied once for each read.
-            self.data.resize(needed.max(self.data.len() * 2), 0);
+        if self.end == self.data.len() {
+            let doubled = self.data.len().max(BUFFER_LEN) * 2;
+            self.data.resize(total.clamp(self.end + 1, doubled), 0);
         }
     }
 }
@@ -110,6 +110,18 @@ impl BufPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_promise_of_many_bytes_takes_no_memory() {
+        let mut buf = BufPool::default().take();
+        for filled in [4, BUFFER_LEN, 2 * BUFFER_LEN] {
+            let missing = filled - buf.len();
+            buf.space()[..missing].fill(7);
+            buf.advance_end(missing);
+            buf.make_room(16 << 20);
+            assert!(!buf.space().is_empty() && buf.data.len() <= 2 * filled.max(BUFFER_LEN / 2));
+        }
+    }
 
     #[test]
     fn a_packet_larger_than_the_buffer_is_gathered_whole() {

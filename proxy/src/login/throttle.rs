@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 /// Typing errors and one wrong configuration file are answered at once.
 const FREE_FAILURES: u32 = 5;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -65,6 +67,11 @@ impl Throttle {
         failures.last = now;
         let count = failures.count;
         self.size.store(table.len(), Ordering::Relaxed);
+        drop(table);
+        if count == BLOCK_AFTER {
+            let seconds = BLOCK_FOR.as_secs();
+            warn!(%address, failures = count, "logins from here are refused (1129) until {seconds} s pass without one");
+        }
         delay(count)
     }
 

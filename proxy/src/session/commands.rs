@@ -54,7 +54,7 @@ impl Session {
             Command::ChangeUser => self.change_user(body, sequence).await,
             Command::ProcessKill => self.process_kill(body, sequence).await,
             Command::Statistics => self.forward(wire, ReplyKind::Text, sequence).await,
-            Command::FieldList => self.forward(wire, ReplyKind::Rows, sequence).await,
+            Command::FieldList => self.field_list(wire, sequence).await,
             Command::ProcessInfo => self.forward(wire, ReplyKind::Results, sequence).await,
             Command::Refresh | Command::Debug => self.forward(wire, ReplyKind::Single, sequence).await,
             Command::BinlogDump | Command::BinlogDumpGtid | Command::RegisterReplica => {
@@ -101,6 +101,21 @@ impl Session {
         self.forward_to(Packets::as_sent(wire, kind, sequence), role, &analysis).await
     }
 
+    /// MySQL warns that the command is deprecated, behind the warnings of the last statement.
+    async fn field_list(&mut self, wire: &[u8], sequence: u8) -> Step {
+        if self.state.reading.server == ServerKind::MariaDb {
+            return self.forward(wire, ReplyKind::Rows, sequence).await;
+        }
+        let before = self.take_captured();
+        let mut packets = Packets::as_sent(wire, ReplyKind::Rows, sequence);
+        packets.reads = Reads::DIAGNOSTICS;
+        let role = if self.is_bound() { Role::Held } else { Role::Writer };
+        let analysis = Rc::new(plain_analysis(StatementKind::Show, Vec::new()));
+        let step = self.forward_to(packets, role, &analysis).await?;
+        self.continue_captured(before).await;
+        Ok(step)
+    }
+
     pub(super) async fn forward_to(&mut self, packets: Packets<'_>, role: Role, analysis: &Rc<Analysis>) -> Step {
         let request = Request {
             wire: packets.wire,
@@ -111,7 +126,7 @@ impl Session {
             statement_id: None,
             analysis,
             plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },
-            reads: Reads::default(),
+            reads: packets.reads,
             execute: None,
         };
         Ok(self.execute(&request).await?.0)
@@ -234,7 +249,8 @@ impl Session {
         let user = changed.account.backend_user().to_owned();
         let identity = Identity { number, user, secret: changed.backend_secret };
         let before = self.become_user(changed.account, changed.slot, identity);
-        let schema_before = self.state.wanted.schema.take();
+        let missing_before = self.state.missing_schema.take();
+        let schema_before = self.state.wanted.schema.take().or(missing_before);
         if let Some(schema) = changed.schema.filter(|s| !s.is_empty()) {
             if let Err(e) = self.change_schema(&schema).await {
                 self.client.send_error(changed.next_sequence, &e).await?;
@@ -285,12 +301,13 @@ pub(super) struct Packets<'a> {
     /// The number that the client expects on the reply, and the one that the server will use.
     pub client_sequence: u8,
     pub server_sequence: u8,
+    pub reads: Reads,
 }
 
 impl<'a> Packets<'a> {
     /// The client's own command.
     fn as_sent(wire: &'a [u8], kind: ReplyKind, sequence: u8) -> Self {
-        Self { wire, kind, client_sequence: sequence, server_sequence: sequence }
+        Self { wire, kind, client_sequence: sequence, server_sequence: sequence, reads: Reads::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use super::commands::{Packets, plain_analysis};
 use super::results::{CapturedDiagnostics, Diagnostics};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
-use pointsman_planner::{Analysis, DiagnosticsForm, Role, StatementKind, diagnostics_form};
+use pointsman_planner::{Analysis, DiagnosticsForm, Reads, Role, StatementKind, diagnostics_form};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
@@ -49,15 +49,6 @@ impl Session {
         Some(self.replay(&wire, sequence).await)
     }
 
-    /// GET DIAGNOSTICS asks for more than was copied. A session that has used it keeps its connection for it.
-    pub(super) async fn get_diagnostics(&mut self, sequence: u8) -> Option<Step> {
-        self.gets_diagnostics = true;
-        let copied = matches!(self.results.diagnostics, Diagnostics::Captured(_));
-        let what = "GET DIAGNOSTICS of a connection that was given back after result_state_hold_ms";
-        let error = copied.then(|| ClientError::not_supported(what))?;
-        Some(self.answer_error(sequence, &error).await)
-    }
-
     /// An error of the proxy's own that stands for one of a server's: a server is made to raise it, so that SHOW
     /// WARNINGS and GET DIAGNOSTICS find it there.
     pub(super) async fn raise(&mut self, sequence: u8, error: &ClientError) -> Step {
@@ -73,7 +64,13 @@ impl Session {
     /// Sends a statement that can only fail, so that its errors are the server's own.
     pub(super) async fn forward_query(&mut self, text: &[u8], sequence: u8) -> Step {
         let (wire, server_sequence) = self.frame_query(text);
-        let packets = Packets { wire: &wire, kind: ReplyKind::Results, client_sequence: sequence, server_sequence };
+        let packets = Packets {
+            wire: &wire,
+            kind: ReplyKind::Results,
+            client_sequence: sequence,
+            server_sequence,
+            reads: Reads::default(),
+        };
         let role = if self.is_bound() { Role::Held } else { Role::Any };
         self.forward_to(packets, role, &Rc::new(plain_analysis(StatementKind::Signal, Vec::new()))).await
     }
@@ -87,6 +84,20 @@ impl Session {
 }
 
 impl CapturedDiagnostics {
+    /// Adds to the list what another statement has.
+    pub fn append(&mut self, more: Self, conditions_kept: usize) {
+        self.warnings = joined(&self.warnings, &more.warnings);
+        self.errors = joined(&self.errors, &more.errors);
+        // Without a gap before them.
+        if self.conditions.len() as u64 == self.warning_count {
+            self.conditions.extend(more.conditions);
+            self.conditions.truncate(conditions_kept);
+        }
+        self.warning_count += more.warning_count;
+        self.error_count += more.error_count;
+        self.told = more.told;
+    }
+
     fn of(&self, kind: StatementKind) -> Option<&[u8]> {
         match kind {
             StatementKind::ShowWarnings => Some(&self.warnings),
@@ -111,6 +122,20 @@ fn cut(wire: &[u8], wanted: &Range<usize>, format: RowFormat) -> Vec<u8> {
                 RowFormat::Binary => put_packet(&mut out, sequence, &binary_row(packet)),
             };
         }
+    }
+    out
+}
+
+/// The rows of both, with what is around them in the first.
+fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let (mut all, more) = (packets(first), packets(second));
+    let rows = 1 + COLUMNS..more.len().saturating_sub(1).max(1 + COLUMNS);
+    let end = all.pop();
+    all.extend(more.get(rows).unwrap_or_default());
+    all.extend(end);
+    let (mut out, mut sequence) = (Vec::with_capacity(first.len() + second.len()), 1);
+    for packet in all {
+        sequence = put_packet(&mut out, sequence, packet);
     }
     out
 }
@@ -162,6 +187,14 @@ mod tests {
             let packets = packets(&out);
             assert_eq!((packets.len(), packets[4].last()), (6, Some(&message)), "{rows:?}");
         }
+    }
+
+    #[test]
+    fn what_is_appended_comes_behind_the_rows() {
+        let out = joined(&reply(), &cut(&reply(), &(1..2), RowFormat::Text));
+        let packets = packets(&out);
+        assert_eq!((packets.len(), packets[6], packets[7]), (8, packets[5], &b"\xfeend"[..]));
+        assert_eq!(joined(&reply(), b""), reply());
     }
 
     #[test]

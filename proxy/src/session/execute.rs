@@ -5,11 +5,12 @@
 use super::definitions::{alters_schema, changes_schema};
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
-use super::relay::{Outcome, Relay, RelayError, RelayMode};
+use super::relay::{Cursors, Outcome, Relay, RelayError, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
-use super::sync::{COMPUTED, Needs};
+use super::schema::{begins_with_use, is_missing_schema};
+use super::sync::{COMPUTED, Needs, Prefix};
 use super::text_statements::{qualified, refuted, takes_one_lock};
-use super::tracking::changes_trackers;
+use super::tracking::{Changer, changes_trackers};
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::buffers::Buf;
@@ -26,6 +27,8 @@ use std::time::Instant;
 
 /// A read is tried on this many servers in all.
 const READ_ATTEMPTS: u32 = 2;
+/// A statement whose schema is gone: a replica, then the writer, then the writer without the schema.
+const SCHEMA_ATTEMPTS: u32 = 4;
 /// One in so many statements is timed, at random, for the moving average of its server.
 const LATENCY_SAMPLE: u64 = 8;
 
@@ -54,6 +57,8 @@ enum Attempt {
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
     TryElsewhere(ClientError),
+    /// The same for the lack of a schema, of which the writer knows best.
+    TryWriter(ClientError),
     /// The client or the session is at its end.
     Over(Next),
 }
@@ -68,6 +73,9 @@ impl Session {
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
+        if self.state.is_schema_missing() && !self.results.needs_connection(request.reads) {
+            self.state.try_schema_again();
+        }
         if let Some(refusal) = self.refusal_in_read_only(request) {
             return self.told(request.client_sequence, &refusal).await;
         }
@@ -88,6 +96,8 @@ impl Session {
                 Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
+                Attempt::TryWriter(e) if attempts >= SCHEMA_ATTEMPTS => break e,
+                Attempt::TryWriter(_) => plan.role = Role::Writer,
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
                 Attempt::TryElsewhere(_) => {
                     exclude = Some(server);
@@ -160,16 +170,15 @@ impl Session {
             kind: request.kind,
             client_sequence: request.client_sequence,
             server_sequence,
-            // A procedure's results are sent whole.
-            cursor: request.cursor.is_some()
-                && !request.analysis.statements.iter().any(|s| s.kind == StatementKind::Call),
+            cursor: cursors(request),
             statement_id: request.statement_id,
             columns: request.execute.map(|e| e.columns).filter(|n| *n > 0),
             copies: self.copies_reply() || takes_one_lock(request.analysis),
             // To prepare a statement begins no transaction.
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
-            intercept_read_only: request.plan.writes && !self.is_bound(),
+            changer: Changer { analysis: request.analysis, server: self.state.reading.server },
+            intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
             intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
@@ -234,20 +243,25 @@ impl Session {
         needs: Needs,
     ) -> Result<(), Failure> {
         let mut prefix = self.core.buffers.take_vec();
+        let needs = Needs { changes_schema: begins_with_use(request.analysis), ..needs };
         let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
-        if commands == 0 {
+        if commands.commands == 0 {
             self.core.buffers.give_vec(prefix);
             self.state.wanted.adopt(conn, needs);
             return conn.send(wire).await.map_err(Failure::Send);
         }
-        let together = request.analysis.access() <= Access::Read && !self.is_bound();
+        let together = request.analysis.access() <= Access::Read && !self.is_bound() && !self.state.is_schema_missing();
         if together {
             prefix.extend_from_slice(wire);
         }
         let sent = conn.send(&prefix).await;
         self.core.buffers.give_vec(prefix);
         sent.map_err(Failure::Send)?;
-        read_prefix(conn, buf, commands).await?;
+        if let Some(missing) = read_prefix(conn, buf, commands).await? {
+            self.without_schema(conn, needs, together, missing)?;
+        } else if commands.schema.is_some() {
+            self.state.schema_is_back();
+        }
         self.state.wanted.adopt(conn, needs);
         if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
     }
@@ -262,8 +276,12 @@ impl Session {
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
             Box::pin(self.keep_prepared(&mut conn, key, ok.statement_id)).await;
         }
-        if let Some(execution) = request.execute.filter(|_| outcome.error.is_some()) {
-            Box::pin(self.after_refusal(&mut conn, execution)).await;
+        match request.execute {
+            Some(execution) if outcome.error.is_some() => {
+                Box::pin(self.after_refusal(&mut conn, execution)).await;
+            }
+            Some(execution) if outcome.warnings > 0 => self.after_warnings(&mut conn, execution),
+            _ => {}
         }
         let text = request.execute.map_or(request.wire, |e| e.text());
         if outcome.error.is_none() && hides_collation(outcome, text) {
@@ -281,7 +299,7 @@ impl Session {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }
-        self.note_writes(request, outcome, before, &conn.server);
+        self.note_writes(request, outcome, before, &conn);
         // Reads that could go elsewhere don't prolong a hold: a busy client would keep the writer for ever.
         if request.plan.role != Role::Replica {
             self.hold_until = u64::MAX;
@@ -312,7 +330,9 @@ impl Session {
         if let Some(statement) = request.cursor.filter(|_| outcome.status.contains(Status::CURSOR_EXISTS)) {
             self.pins.cursor_opened(statement);
         }
-        conn.actual.schema.clone_from(&self.state.wanted.schema);
+        if outcome.schema.is_some() {
+            conn.actual.schema.clone_from(&self.state.wanted.schema);
+        }
         conn.actual.vars.clone_from(&self.state.wanted.vars);
         self.results.note_insert_id_before(outcome.last_insert_id, conn.actual.last_insert_id);
         if !ResultState::leaves_insert_id_alone(outcome, leaves, ran) {
@@ -406,12 +426,15 @@ impl Session {
         let server = conn.server.addr.to_string();
         let reading = request.analysis.access() <= Access::Read && !bound;
         match failure {
-            Failure::Prefix(e) if bound => {
+            Failure::NoSchema(e) if !bound => {
+                self.leave_schema(conn);
+                Ok(Attempt::TryWriter(e))
+            }
+            Failure::Prefix(e) | Failure::NoSchema(e) if bound => {
                 self.lease = Some(conn);
                 Ok(Attempt::Failed(e))
             }
-            Failure::Prefix(e) => {
-                self.note_refusal(&e, &conn.server);
+            Failure::Prefix(e) | Failure::NoSchema(e) => {
                 Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) })
             }
             Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
@@ -433,7 +456,7 @@ impl Session {
             Failure::Relay(RelayError::NoSchema) => {
                 self.stay_on_writer();
                 self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+                Ok(Attempt::TryWriter(ClientError::no_writer(&self.shard().name, 0)))
             }
             Failure::Relay(RelayError::Client(e)) => {
                 Box::pin(self.client_gone(conn, request)).await;
@@ -484,6 +507,19 @@ impl Session {
     }
 }
 
+/// What becomes of the cursor that the client asked for.
+fn cursors(request: &Request<'_>) -> Cursors {
+    use StatementKind::{Call, Delete, Explain, Select};
+    match request.analysis.statements.first() {
+        Some(statement) if request.cursor.is_some() => match statement.kind {
+            Call => Cursors::None,
+            Select | Delete | Explain => Cursors::Opened,
+            _ => Cursors::MayBePassedBy,
+        },
+        _ => Cursors::None,
+    }
+}
+
 /// Flags that tell of one statement, not of the session.
 const PER_STATEMENT: Status = Status::MORE_RESULTS
     .union(Status::NO_GOOD_INDEX_USED)
@@ -500,6 +536,15 @@ const PER_STATEMENT: Status = Status::MORE_RESULTS
 fn uses_one_shots(analysis: &Analysis) -> bool {
     matches!(analysis.access(), Access::Read | Access::Write)
         || analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }))
+}
+
+/// Whether a server that refuses the statement as read-only has run nothing of it. A routine may have written before the
+/// statement within it that was refused.
+fn is_refused_whole(analysis: &Analysis) -> bool {
+    use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Select, Update};
+    let [statement] = &analysis.statements[..] else { return false };
+    matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
+        && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
 }
 
 fn ends_a_pin(effect: &Effect) -> bool {
@@ -521,19 +566,30 @@ fn ends_a_pin(effect: &Effect) -> bool {
 pub(super) enum Failure {
     /// A server refused the state that the statement needs; the statement was not run or its reply thrown away.
     Prefix(ClientError),
+    /// The session's schema is gone, or its right to it.
+    NoSchema(ClientError),
     /// The connection failed while the statement was sent.
     Send(BackendError),
     Relay(RelayError),
 }
 
-/// Reads the replies to a prefix. After a refusal the connection is broken: its state is not known.
-pub(super) async fn read_prefix(conn: &mut BackendConn, buf: &mut Buf, commands: usize) -> Result<(), Failure> {
-    for _ in 0..commands {
+/// Reads the replies to a prefix; gives the refusal of the schema, in spite of which all the rest is done. After
+/// another refusal the connection is broken: its state is not known.
+pub(super) async fn read_prefix(
+    conn: &mut BackendConn,
+    buf: &mut Buf,
+    prefix: Prefix,
+) -> Result<Option<ClientError>, Failure> {
+    let mut missing = None;
+    for command in 0..prefix.commands {
         let reply = conn.small_reply(buf, ReplyKind::Single).await.map_err(Failure::Send)?;
-        if let Some(e) = reply.error {
+        let Some(e) = reply.error else { continue };
+        let error = ClientError::from_server(e.code, e.sqlstate, &e.message);
+        if prefix.schema != Some(command) || !is_missing_schema(e.code) {
             conn.readiness = Readiness::Broken;
-            return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
+            return Err(Failure::Prefix(error));
         }
+        missing = Some(error);
     }
-    Ok(())
+    Ok(missing)
 }

@@ -8,6 +8,7 @@ use super::sync::{Needs, Wanted};
 use crate::backend::conn::{BackendConn, Prepared, Readiness, StatementKey};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
+use pointsman_planner::ServerKind;
 use pointsman_protocol::command::COM_STMT_PREPARE;
 use pointsman_protocol::frame::{HEADER_LEN, put_packet};
 use pointsman_protocol::response::ReplyKind;
@@ -32,6 +33,8 @@ pub(super) struct Execution<'a> {
     pub long_data: Option<Rc<LongDataStore>>,
     /// Columns that the client was told last.
     pub columns: u16,
+    /// The client has not executed its statement before.
+    pub first: bool,
 }
 
 impl Execution<'_> {
@@ -74,7 +77,10 @@ impl Session {
         needs: Needs,
     ) -> Result<u8, Failure> {
         let key = execution.source.key;
-        if !conn.prepared.contains(&key) {
+        // MariaDB notes some things (keys that can't be used) at the first run of a statement only. So one that the client
+        // runs for the first time is prepared again where its first run here had something to tell.
+        let usable = conn.prepared.get(&key).is_some_and(|p| !(execution.first && p.first_warned));
+        if !usable {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
             Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
         }
@@ -86,6 +92,7 @@ impl Session {
         }
         let Some(prepared) = conn.prepared.get_mut(&key) else { return Ok(1) };
         prepared.used = uses;
+        prepared.runs = prepared.runs.saturating_add(1);
         let mut wire = self.core.buffers.take_vec();
         let next = execution.put(&mut wire, prepared);
         let sent = self.send(conn, buf, request, &wire, needs).await;
@@ -104,9 +111,11 @@ impl Session {
         let mut prefix = Vec::new();
         let source = &execution.source;
         let commands = source.prepared_in.put_prefix(&mut prefix, conn, needs);
-        if commands > 0 {
+        if commands.commands > 0 {
             conn.send(&prefix).await.map_err(Failure::Send)?;
-            read_prefix(conn, buf, commands).await?;
+            if let Some(missing) = read_prefix(conn, buf, commands).await? {
+                return Err(Failure::Prefix(missing));
+            }
         }
         source.prepared_in.adopt(conn, needs);
         let (wire, _) = frame_prepare(&source.text);
@@ -120,6 +129,14 @@ impl Session {
         let ok = PrepareOk::parse(payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
         self.keep_prepared(conn, source.key, ok.statement_id).await;
         Ok(())
+    }
+
+    /// Takes note of a run that raised warnings.
+    pub(super) fn after_warnings(&self, conn: &mut BackendConn, execution: &Execution<'_>) {
+        if self.state.reading.server == ServerKind::MariaDb {
+            let first = conn.prepared.get_mut(&execution.source.key).filter(|p| p.runs == 1);
+            first.into_iter().for_each(|p| p.first_warned = true);
+        }
     }
 
     /// A server refused an execution. What of it stays in the server's statement (types, long data) is not known, and
@@ -140,7 +157,7 @@ impl Session {
         if let Some(unused) = conn.prepared.make_room(budget) {
             conn.close_statement(&unused).await;
         }
-        let prepared = Prepared { id, types: None, used: conn.uses };
+        let prepared = Prepared::new(id, conn.uses);
         if let Some(replaced) = conn.prepared.insert(key, prepared) {
             conn.close_statement(&replaced).await;
         }

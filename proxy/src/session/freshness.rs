@@ -3,16 +3,17 @@
 use super::Session;
 use super::execute::Request;
 use super::relay::Outcome;
+use super::schema::is_missing_schema;
+use crate::backend::conn::{BackendConn, BackendError};
 use crate::config::Consistency;
 use crate::core::Core;
-use crate::error::ClientError;
 use crate::servers::Server;
 use pointsman_planner::{Effect, ServerKind};
+use pointsman_protocol::command::COM_PING;
 use pointsman_protocol::reply::Status;
-use pointsman_shard_map::GtidSet;
-
-/// ER_DBACCESS_DENIED, ER_BAD_DB_ERROR: to who has no right to it a server does not tell whether a schema is there.
-const NO_SCHEMA: [u16; 2] = [1044, 1049];
+use pointsman_protocol::response::ReplyKind;
+use pointsman_protocol::row::text_values;
+use pointsman_shard_map::{GtidSet, ServerId};
 
 /// How new a replica must be for this session's reads.
 #[derive(Debug, Default)]
@@ -21,6 +22,29 @@ pub struct Freshness {
     pub token: Option<Box<GtidSet>>,
     /// Where no GTID tells: reads stay on the writer until then.
     pub writer_until_ms: u64,
+    unclear: Option<Unclear>,
+}
+
+/// A statement that failed, of which the connection can tell whether it has written anything.
+#[derive(Clone, Copy, Debug)]
+struct Unclear {
+    server: ServerId,
+    thread_id: u32,
+    /// What [`Freshness::writer_until_ms`] was before.
+    writer_until_ms: u64,
+}
+
+impl Freshness {
+    /// Whether a connection is to be asked what a statement has written ([`Session::clear_up`]).
+    pub fn is_unclear(&self) -> bool {
+        self.unclear.is_some()
+    }
+}
+
+impl Unclear {
+    fn is_on(&self, conn: &BackendConn) -> bool {
+        self.server == conn.server.id && self.thread_id == conn.thread_id
+    }
 }
 
 /// What a reply tells of writes.
@@ -35,13 +59,49 @@ enum Written {
 
 impl Session {
     /// Notes what a statement has written. `before`: the session's status when it began.
-    pub(super) fn note_writes(&mut self, request: &Request<'_>, outcome: &Outcome, before: Status, server: &Server) {
+    pub(super) fn note_writes(&mut self, request: &Request<'_>, outcome: &Outcome, before: Status, conn: &BackendConn) {
         let gtids = outcome.gtids.as_deref();
         match written(request, outcome, before) {
             Written::Nothing if gtids.is_none() => {}
-            Written::Unknown => self.note_write(gtids, true, server),
-            Written::Nothing | Written::Told => self.note_write(gtids, false, server),
+            Written::Unknown => self.note_unclear(gtids, conn),
+            Written::Nothing | Written::Told => self.note_write(gtids, false, &conn.server),
         }
+    }
+
+    /// The time rule holds until [`Self::clear_up`].
+    fn note_unclear(&mut self, gtids: Option<&[u8]>, conn: &BackendConn) {
+        let before = self.freshness.writer_until_ms;
+        self.note_write(gtids, true, &conn.server);
+        let known = self.freshness.unclear.filter(|u| u.is_on(conn));
+        self.freshness.unclear = conn.server.info().is_some_and(|i| i.gtid_mode).then(|| Unclear {
+            server: conn.server.id,
+            thread_id: conn.thread_id,
+            writer_until_ms: known.map_or(before, |u| u.writer_until_ms),
+        });
+    }
+
+    /// Asks the connection what a statement that failed has written, before it is given back: MariaDB has the last GTID
+    /// in a variable, MySQL tells of new ones with the next OK. Then replicas may be read from as after any write.
+    pub(super) async fn clear_up(&mut self, conn: &mut BackendConn) -> Result<(), BackendError> {
+        let Some(unclear) = self.freshness.unclear.take().filter(|u| u.is_on(conn)) else { return Ok(()) };
+        let pool = &self.core.buffers;
+        let gtids = match self.state.reading.server {
+            ServerKind::MariaDb => {
+                let reply = conn.query(b"SELECT @@last_gtid LIMIT 1", pool).await?;
+                reply.rows.first().and_then(|row| text_values(row).next()?.ok()?.map(<[u8]>::to_vec))
+            }
+            ServerKind::MySql => {
+                let mut ping = Vec::with_capacity(8);
+                BackendConn::put_command(&mut ping, COM_PING, &[]);
+                conn.roundtrip(&ping, ReplyKind::Single, pool).await?;
+                conn.late_gtids.take()
+            }
+        };
+        self.freshness.writer_until_ms = unclear.writer_until_ms;
+        if let Some(gtids) = gtids {
+            self.note_write(Some(&gtids), false, &conn.server.clone());
+        }
+        Ok(())
     }
 
     fn note_write(&mut self, gtids: Option<&[u8]>, incomplete: bool, server: &Server) {
@@ -65,13 +125,6 @@ impl Session {
         }
     }
 
-    /// A server that lacks the schema of a statement may lag: the statement and those that follow go to the writer.
-    pub(super) fn note_refusal(&mut self, refusal: &ClientError, server: &Server) {
-        if self.core.may_lack_schema(refusal.code, server) {
-            self.stay_on_writer();
-        }
-    }
-
     /// Until all servers that take reads by then have what the writer has now.
     pub(super) fn stay_on_writer(&mut self) {
         let settle = self.core.config().settle_time(&self.shard().settings());
@@ -88,7 +141,7 @@ impl Core {
     /// Whether the error may only mean that a schema, or a right to it, has not reached this server yet.
     pub(super) fn may_lack_schema(&self, code: u16, server: &Server) -> bool {
         let shard = self.shared.servers.shard(server.shard);
-        NO_SCHEMA.contains(&code) && shard.confirmed_writer() != Some(server.id)
+        is_missing_schema(code) && shard.confirmed_writer() != Some(server.id)
     }
 }
 

@@ -146,7 +146,9 @@ impl Session {
 
     async fn ask_on(&self, conn: &mut BackendConn, query: &[u8], needs: Needs) -> Result<SmallReply, BackendError> {
         let mut prefix = Vec::new();
-        let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
+        // It looks at no table.
+        let needs = Needs { changes_schema: true, ..needs };
+        let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs).commands;
         if commands > 0 {
             conn.send(&prefix).await?;
             let mut buf = self.core.buffers.take();

@@ -7,8 +7,8 @@ use crate::backend::open::Identity;
 use crate::backend::pool::Acquired;
 use crate::balance::{ReadRequest, ReadTarget, any_server, choose_reader, wait_for_reader};
 use crate::error::ClientError;
-use crate::servers::{Server, Shard, SpillPermit};
-use pointsman_planner::{Reads, Role, RoutePlan};
+use crate::servers::{Lag, Server, Shard, SpillPermit};
+use pointsman_planner::{Reads, Role, RoutePlan, RouteReason};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::reply::Status;
 use pointsman_shard_map::ServerId;
@@ -117,10 +117,19 @@ impl Session {
         let right_server = match plan.role {
             Role::Any => true,
             Role::Held | Role::Writer => on_writer(),
+            Role::Replica if conn.server.takes_reads() => is_within(conn, plan),
             // A read may stay on the writer for the moment; it is always fresh enough there.
-            Role::Replica => conn.server.takes_reads() || self.core.clock.now_ms() < self.hold_until && on_writer(),
+            Role::Replica => {
+                self.core.clock.now_ms() < self.hold_until && on_writer() && !self.is_asked_elsewhere(plan)
+            }
         };
         right_server && !always_switch && self.state.wanted.reachable_from(&conn.actual)
+    }
+
+    /// A hint says that a read is not for the writer, and another server can answer reads.
+    fn is_asked_elsewhere(&self, plan: &RoutePlan) -> bool {
+        let shard = self.shard();
+        plan.reason == RouteReason::Hint && !(shard.replicas.is_empty() && shard.masters.len() == 1)
     }
 
     pub(super) fn shard(&self) -> Arc<Shard> {
@@ -301,4 +310,12 @@ impl Session {
             reads.contains(Reads::DIAGNOSTICS) && self.results.diagnostics == super::results::Diagnostics::Empty;
         needs
     }
+}
+
+/// Whether the server is as fresh as a hint asks.
+fn is_within(conn: &BackendConn, plan: &RoutePlan) -> bool {
+    plan.max_lag_ms.is_none_or(|ms| match conn.server.lag() {
+        Lag::Known(lag) => lag <= Duration::from_millis(u64::from(ms)),
+        Lag::Unknown | Lag::Broken => false,
+    })
 }

@@ -5,6 +5,7 @@
 
 pub mod client;
 mod commands;
+mod conditions;
 pub mod definitions;
 mod diagnostics;
 mod execute;
@@ -20,6 +21,7 @@ mod query;
 mod read_only;
 pub mod relay;
 pub mod results;
+mod schema;
 mod settle;
 pub mod state;
 mod stmt;
@@ -77,8 +79,6 @@ pub struct Session {
     hold_until: u64,
     pins: Pins,
     results: ResultState,
-    /// It has used GET DIAGNOSTICS, which no copy can answer: its warnings stay on their connection.
-    gets_diagnostics: bool,
     freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<Box<stmt::Preparing>>,
@@ -106,7 +106,6 @@ impl Session {
             hold_until: u64::MAX,
             pins: Pins::default(),
             results: ResultState::default(),
-            gets_diagnostics: false,
             freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,

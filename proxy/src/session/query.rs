@@ -9,9 +9,9 @@ use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
 use pointsman_planner::{
     Analysis, DiagnosticsForm, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts,
-    diagnostics_form, leading_hint, plan, spell_out_session,
+    diagnostics_form, is_system_schema, leading_hint, plan, spell_out_session,
 };
-use pointsman_protocol::command::{QueryText, parse_query, put_query};
+use pointsman_protocol::command::{parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
@@ -31,7 +31,7 @@ impl Session {
         if self.status.contains(Status::IN_TRANS_READONLY) {
             Box::pin(self.leave_read_only(&analysis)).await;
         }
-        let hint = hint_of(&parsed);
+        let hint = hint_of(parsed.text, parsed.attributes.strings());
         let plan = self.plan(&analysis, &hint);
         // What DDL stores is not this session's to fill in (a view, a routine, a column's type).
         let stored = analysis.statements.iter().any(|s| s.kind == StatementKind::Ddl);
@@ -68,6 +68,7 @@ impl Session {
             transaction,
             autocommit: self.status.contains(Status::AUTOCOMMIT),
             pinned: self.pins.is_pinned(),
+            in_system_schema: self.state.wanted.schema.as_deref().is_some_and(is_system_schema),
         };
         plan(analysis, hint, &facts)
     }
@@ -80,7 +81,7 @@ impl Session {
             StatementKind::ShowWarnings | StatementKind::ShowErrors => {
                 self.captured_diagnostics(analysis, text, RowFormat::Text, sequence).await
             }
-            StatementKind::GetDiagnostics => self.get_diagnostics(sequence).await,
+            StatementKind::GetDiagnostics => self.get_diagnostics(text, analysis.reads(), sequence).await,
             _ => None,
         }
     }
@@ -101,7 +102,7 @@ impl Session {
 
     /// The statement as the server is to get it, where that is not what the client wrote.
     pub(super) fn rewrite(&self, text: &[u8], analysis: &Analysis, reads: Reads) -> Option<Vec<u8>> {
-        let implied = analysis.effects().any(|e| matches!(e, Effect::ImpliedScope));
+        let implied = analysis.effects().any(|e| matches!(e, Effect::ImpliedScope { .. }));
         let counted = if counts_diagnostics(analysis) { diagnostics_form(text, &self.state.reading) } else { None };
         let spelled = match counted.and_then(DiagnosticsForm::as_query) {
             // Of a list that the server has, it tells itself.
@@ -166,9 +167,9 @@ fn may_answer_here(analysis: &Analysis) -> bool {
 }
 
 /// The leading comment's hint, and query attributes of the same names over it.
-fn hint_of(parsed: &QueryText<'_>) -> Hint {
-    let mut hint = leading_hint(parsed.text);
-    for (name, value) in parsed.attributes.strings() {
+pub(super) fn hint_of<'a>(text: &[u8], attributes: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Hint {
+    let mut hint = leading_hint(text);
+    for (name, value) in attributes {
         // With the prefix it is meant for us; without it, it may be an attribute of the application's.
         let own = name.strip_prefix(b"pointsman.");
         let name = std::str::from_utf8(own.unwrap_or(name));

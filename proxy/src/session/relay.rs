@@ -5,6 +5,7 @@
 
 use super::client::ClientSide;
 use super::definitions::LONGEST;
+use super::tracking::Changer;
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use crate::core::buffers::Buf;
@@ -77,15 +78,26 @@ pub enum RelayError {
     NoSchema,
 }
 
+/// Whether the reply may end behind its definitions, because the rows wait in a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursors {
+    /// None was asked for, or the statement sends its results whole.
+    None,
+    /// An error in place of the rows stands in place of the EOF behind the definitions.
+    Opened,
+    /// As may be; without one the server writes as without a cursor, so that an error comes behind the EOF (SHOW, INSERT
+    /// ... RETURNING).
+    MayBePassedBy,
+}
+
 /// How this reply is to be passed on.
 #[derive(Clone, Copy, Debug)]
-pub struct RelayMode {
+pub struct RelayMode<'a> {
     pub kind: ReplyKind,
     /// The packet number that the client expects, and the one that the server uses.
     pub client_sequence: u8,
     pub server_sequence: u8,
-    /// The statement opens the cursor that the client asked for: the reply may end behind the definitions.
-    pub cursor: bool,
+    pub cursor: Cursors,
     /// The id under which the client will know the statement of a COM_STMT_PREPARE.
     pub statement_id: Option<u32>,
     /// Columns that the client believes a prepared statement's result to have.
@@ -96,6 +108,7 @@ pub struct RelayMode {
     pub status: Status,
     /// The warning count to be told in an OK, where that of the server is another session's.
     pub warnings: Option<u16>,
+    pub changer: Changer<'a>,
     /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
     pub intercept_read_only: bool,
     /// A change of the session's schema, at a server that may not have it yet.
@@ -108,7 +121,7 @@ pub struct Relay<'a> {
     pub client: &'a mut ClientSide,
     pub conn: &'a mut BackendConn,
     pub core: &'a Core,
-    mode: RelayMode,
+    mode: RelayMode<'a>,
     reader: ResponseReader,
     /// Bytes of the read buffer that go out as they are, behind `out`.
     direct: Range<usize>,
@@ -126,7 +139,7 @@ impl<'a> Relay<'a> {
         client: &'a mut ClientSide,
         conn: &'a mut BackendConn,
         core: &'a Core,
-        mode: RelayMode,
+        mode: RelayMode<'a>,
         outcome: &'a mut Outcome,
     ) -> Self {
         let reader = ResponseReader::new(mode.kind, conn.capabilities, mode.client_sequence, mode.server_sequence);
@@ -183,17 +196,11 @@ impl<'a> Relay<'a> {
     }
 
     fn intercepted(&self) -> Option<RelayError> {
-        let code = self.outcome.error?;
-        if self.outcome.sent || !self.reader.is_done() || self.outcome.results != 1 {
-            return None;
-        }
-        match () {
-            () if self.mode.intercept_read_only && self.outcome.read_only => Some(RelayError::ReadOnly),
-            () if self.mode.intercept_no_schema && self.core.may_lack_schema(code, &self.conn.server) => {
-                Some(RelayError::NoSchema)
-            }
-            () => None,
-        }
+        let whole = !self.outcome.sent && self.reader.is_done() && self.outcome.results == 1;
+        let code = self.outcome.error.filter(|_| whole)?;
+        let read_only = self.mode.intercept_read_only && self.outcome.read_only;
+        let lacks = self.mode.intercept_no_schema && self.core.may_lack_schema(code, &self.conn.server);
+        read_only.then_some(RelayError::ReadOnly).or(lacks.then_some(RelayError::NoSchema))
     }
 
     /// Gives the vector back to the core.
@@ -315,7 +322,7 @@ impl<'a> Relay<'a> {
         let warnings = if self.mode.kind == ReplyKind::Prepare { self.outcome.warnings } else { 0 };
         self.put_eof(sequence, warnings, self.mode.status);
         self.open_status = Some(self.out.len() - 2);
-        if self.mode.cursor {
+        if self.mode.cursor != Cursors::None {
             self.held_eof = Some((at, sequence));
         }
     }
@@ -383,7 +390,7 @@ impl<'a> Relay<'a> {
         self.direct_to_out(buf);
         self.settle_held_eof();
         let ok = OkPacket::parse(&buf.filled()[at + HEADER_LEN..at + len], self.conn.capabilities)?;
-        let (changes, status) = self.client.tracking.filter(&ok);
+        let (changes, status) = self.client.tracking.filter(&ok, self.mode.changer);
         let sequence = self.reader.replace_packet();
         let warnings = self.mode.warnings.unwrap_or(ok.warnings);
         let ok = OkPacket { status, warnings, changes: changes.as_bytes(), ..ok };
@@ -411,7 +418,7 @@ impl<'a> Relay<'a> {
             return Ok(());
         }
         self.set_open_status(ok.status);
-        let (changes, status) = self.client.tracking.filter(&ok);
+        let (changes, status) = self.client.tracking.filter(&ok, self.mode.changer);
         let ok = OkPacket { status, changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;
         let cursor_only = ok.status.contains(Status::CURSOR_EXISTS) && self.reader.rows() == 0;
@@ -448,11 +455,11 @@ impl<'a> Relay<'a> {
             error.code == ER_READ_ONLY && memchr::memmem::find(error.message, b"read-only").is_some();
         self.outcome.results += 1;
         self.reader.accept(Control::Err, payload, self.outcome.status)?;
-        let Some((from, sequence)) = self.held_eof.take() else {
+        let held = self.held_eof.take().filter(|_| self.mode.cursor == Cursors::Opened);
+        let Some((from, sequence)) = held else {
             self.pass_packet(buf, at, len);
             return Ok(());
         };
-        // The cursor could not be opened; a server says so in place of the EOF behind the definitions.
         self.out.truncate(from);
         let start = begin_packet(&mut self.out, sequence);
         self.out.extend_from_slice(&buf.filled()[at + HEADER_LEN..at + len]);

@@ -2,6 +2,7 @@
 //! warnings. While the session holds the connection the server knows it; before the connection goes to another
 //! session it is read and kept here.
 
+use super::conditions::Condition;
 use super::relay::Outcome;
 use pointsman_planner::{Effect, FoundRows, Reads, ServerKind, Statement, StatementKind};
 use pointsman_protocol::reply::Status;
@@ -57,6 +58,8 @@ pub struct CapturedDiagnostics {
     pub errors: Vec<u8>,
     pub warning_count: u64,
     pub error_count: u64,
+    /// For GET DIAGNOSTICS, the first of them.
+    pub conditions: Vec<Condition>,
     /// What MySQL's replies to commands that are no statements count: only what the last statement itself raised.
     pub told: u16,
 }
@@ -211,6 +214,8 @@ impl ResultState {
                     self.found_rows = leaves.found(rows).map_or(Kept::OnConnection, Kept::Known);
                 }
             }
+            // Only GET DIAGNOSTICS leaves it alone.
+            None if leaves.diagnostics == LeavesDiagnostics::Grown => {}
             None => {
                 self.row_count = i64::try_from(outcome.affected_rows).unwrap_or(i64::MAX);
                 if leaves.found_rows == FoundRows::Unclear {

@@ -23,10 +23,7 @@ impl Session {
             self.lease = Some(conn);
         } else if self.results.on_connection() || failed {
             let contended = self.core.shared.limits.of(conn.server.id).has_waiters();
-            if self.gets_diagnostics && self.results.diagnostics == Diagnostics::OnConnection && !contended {
-                self.hold_until = u64::MAX;
-                self.lease = Some(conn);
-            } else if contended || config.always_switch {
+            if contended || config.always_switch {
                 Box::pin(self.settle(conn, Reads::all())).await;
             } else {
                 let hold = config.pool.result_state_hold.as_millis() as u64;
@@ -67,34 +64,63 @@ impl Session {
     }
 
     async fn capture(&mut self, conn: &mut BackendConn, reads: Reads) -> Result<(), BackendError> {
-        let pool = &self.core.buffers;
+        let mut conditions = 0;
         if self.results.diagnostics == Diagnostics::OnConnection {
             // A statement at hand that uses tables will have cleared them.
             let outlast = self.state.reading.server == ServerKind::MariaDb && !reads.contains(Reads::TABLES);
             if outlast || reads.intersects(Reads::DIAGNOSTICS | Reads::ANYTHING) {
-                let told = self.told_by(conn).await?;
-                let warnings = conn.query(b"SHOW WARNINGS", pool).await?;
-                let errors = conn.query(b"SHOW ERRORS", pool).await?;
-                self.results.diagnostics = Diagnostics::Captured(Box::new(CapturedDiagnostics {
-                    warning_count: warnings.rows.len() as u64,
-                    error_count: errors.rows.len() as u64,
-                    warnings: warnings.wire,
-                    errors: errors.wire,
-                    told,
-                }));
+                conditions = Box::pin(self.copy_list(conn)).await?;
             } else {
                 // The next statement would have cleared them; only the status is still to be learned.
-                conn.query(b"DO 0", pool).await?;
+                conn.query(b"DO 0", &self.core.buffers).await?;
                 self.results.diagnostics = Diagnostics::Empty;
             }
             conn.actual.diagnostics_empty = false;
         }
         if self.results.found_rows == Kept::OnConnection {
-            let n = number(conn, b"SELECT FOUND_ROWS()", pool).await?;
+            let n = number(conn, b"SELECT FOUND_ROWS()", &self.core.buffers).await?;
             self.results.found_rows = Kept::Known(n);
         }
         if self.results.last_insert_id == Kept::OnConnection {
             self.learn_insert_id(conn).await?;
+        }
+        if self.freshness.is_unclear() {
+            Box::pin(self.clear_up(conn)).await?;
+        }
+        if conditions > 0 {
+            Box::pin(self.copy_conditions(conn, conditions)).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies the list of warnings where no other results are to be read.
+    pub(super) async fn copy_diagnostics(&mut self, conn: &mut BackendConn) -> Result<(), BackendError> {
+        let conditions = self.copy_list(conn).await?;
+        self.copy_conditions(conn, conditions).await
+    }
+
+    /// Gives how many conditions the connection has stored for [`Self::copy_conditions`].
+    async fn copy_list(&mut self, conn: &mut BackendConn) -> Result<usize, BackendError> {
+        let told = self.told_by(conn).await?;
+        let lists = conn.query_all(&["SHOW WARNINGS", "SHOW ERRORS"], &self.core.buffers).await?;
+        let mut lists = lists.into_iter();
+        let (warnings, errors) = (lists.next().unwrap_or_default(), lists.next().unwrap_or_default());
+        let stored = self.store_conditions(conn, warnings.rows.len()).await?;
+        self.results.diagnostics = Diagnostics::Captured(Box::new(CapturedDiagnostics {
+            warning_count: warnings.rows.len() as u64,
+            error_count: errors.rows.len() as u64,
+            warnings: warnings.wire,
+            errors: errors.wire,
+            conditions: Vec::new(),
+            told,
+        }));
+        Ok(stored)
+    }
+
+    async fn copy_conditions(&mut self, conn: &mut BackendConn, stored: usize) -> Result<(), BackendError> {
+        let conditions = self.stored_conditions(conn, stored).await?;
+        if let Diagnostics::Captured(copy) = &mut self.results.diagnostics {
+            copy.conditions = conditions;
         }
         Ok(())
     }

@@ -56,6 +56,8 @@ const NO_JOIN_LIMIT: &[u8] = b"18446744073709551615";
 pub struct SessionState {
     pub wanted: Wanted,
     pub reading: Reading,
+    /// The schema that the session stands in although the servers no longer have it.
+    pub(super) missing_schema: Option<Rc<str>>,
 }
 
 impl SessionState {
@@ -70,12 +72,12 @@ impl SessionState {
             reads_user_vars: false,
         };
         let reading = read_as(core, &wanted);
-        Self { wanted, reading }
+        Self { wanted, reading, missing_schema: None }
     }
 
     /// Back to what the login gave (COM_RESET_CONNECTION, COM_CHANGE_USER). The schema stays.
     pub fn reset(&mut self, core: &Core, charset: u16, capabilities: Capabilities) {
-        let schema = self.wanted.schema.take();
+        let schema = self.wanted.schema.take().or(self.missing_schema.take());
         *self = Self::new(core, charset, capabilities);
         self.wanted.schema = schema;
     }
@@ -84,6 +86,7 @@ impl SessionState {
     pub fn note_changes(&mut self, core: &Core, outcome: &Outcome, analysis: &Analysis) {
         if let Some(schema) = &outcome.schema {
             self.wanted.schema = schema_name(schema);
+            self.missing_schema = None;
         }
         if outcome.variables.is_empty() {
             return;

@@ -8,6 +8,7 @@ use super::diagnostics::RowFormat;
 use super::execute::Request;
 use super::execution::{Execution, Source, frame_prepare};
 use super::long_data::LongDataStore;
+use super::query::hint_of;
 use super::relay::Outcome;
 use super::results::{Diagnostics, Leaves};
 use super::{Next, Session, Step};
@@ -33,6 +34,7 @@ struct ClientStatement {
     parameters: u16,
     /// Columns that the client was told last.
     columns: u16,
+    executed: bool,
     types: Option<Rc<[u8]>>,
     /// For the next execution.
     long_data: LongDataStore,
@@ -93,7 +95,6 @@ impl Session {
         }
         let text = &body[1..];
         let analysis = self.core.analyze(text, &self.state.reading);
-        self.gets_diagnostics |= gets_diagnostics(&analysis);
         // The client's id is fixed for the session, so it can be part of the text.
         let rewritten = self.rewrite(text, &analysis, analysis.reads() & Reads::CONNECTION_ID);
         let sent = rewritten.as_ref().map(|t| frame_prepare(t));
@@ -106,7 +107,7 @@ impl Session {
         if let Some(known) = definition.and_then(|d| self.core.definition(&d, text, self.asker())) {
             return self.answer_prepare(known, analysis, key).await;
         }
-        let plan = self.plan_prepared(&analysis, text);
+        let plan = self.plan(&analysis, &leading_hint(text));
         let id = self.next_statement_id();
         let request = Request {
             wire: sent.as_ref().map_or(wire, |(bytes, _)| bytes),
@@ -146,6 +147,7 @@ impl Session {
             analysis,
             parameters: ok.parameters,
             columns: ok.columns,
+            executed: false,
             types: None,
             long_data: LongDataStore::default(),
         };
@@ -207,10 +209,12 @@ impl Session {
         self.preparing.as_ref().is_some_and(|p| p.origin.is_some())
     }
 
-    /// Where a prepared statement is planned to run. Hints in its text count as in a plain one.
-    fn plan_prepared(&self, analysis: &Analysis, text: &[u8]) -> RoutePlan {
-        let hint: Hint = leading_hint(text);
-        self.plan(analysis, &hint)
+    /// Hints in the text of a prepared statement count as in a plain one, and so do an execution's query attributes.
+    fn hint_of_execution(&self, execution: &Execution<'_>) -> Hint {
+        match execution.long_data {
+            None => hint_of(execution.text(), execution.parsed.attributes(self.client.capabilities)),
+            Some(_) => leading_hint(execution.text()),
+        }
     }
 
     pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
@@ -238,6 +242,7 @@ impl Session {
             body,
             long_data,
             columns: statement.columns,
+            first: !std::mem::replace(&mut statement.executed, true),
         };
         let analysis = statement.analysis.clone();
         self.close_cursor(id).await;
@@ -247,7 +252,8 @@ impl Session {
             }
         }
         if gets_diagnostics(&analysis) {
-            if let Some(step) = Box::pin(self.get_diagnostics(sequence)).await {
+            let answer = self.get_diagnostics(execution.text(), analysis.reads(), sequence);
+            if let Some(step) = Box::pin(answer).await {
                 return step;
             }
         } else if matches!(self.results.diagnostics, Diagnostics::Captured(_)) {
@@ -279,13 +285,14 @@ impl Session {
                 body: execution.body,
                 long_data: execution.long_data.clone(),
                 columns: execution.columns,
+                first: execution.first,
             })
         });
         let execution = own.as_deref().unwrap_or(execution);
         if self.status.contains(Status::IN_TRANS_READONLY) {
             Box::pin(self.leave_read_only(analysis)).await;
         }
-        let mut plan = self.plan_prepared(analysis, execution.text());
+        let mut plan = self.plan(analysis, &self.hint_of_execution(execution));
         let cursor = execution.parsed.wants_cursor().then_some(id);
         if cursor.is_some() && plan.reason == RouteReason::Read {
             // The session's writes while the cursor is open go over the same connection.

@@ -46,6 +46,17 @@ pub struct Needs {
     pub last_insert_id: Option<u64>,
     /// SHOW WARNINGS must be empty.
     pub empty_diagnostics: bool,
+    /// The statement is a USE: the schema before it does not matter, and may be gone.
+    pub changes_schema: bool,
+}
+
+/// The commands in front of a statement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Prefix {
+    /// As many replies will come.
+    pub commands: usize,
+    /// Which of them changes the schema.
+    pub schema: Option<usize>,
 }
 
 impl Needs {
@@ -90,44 +101,47 @@ impl Wanted {
             && !(self.reads_user_vars && actual.user_vars.iter().any(stale))
     }
 
-    /// Appends the commands that bring `conn` into this state; gives how many replies they will have.
+    /// Appends the commands that bring `conn` into this state.
     #[must_use]
-    pub fn put_prefix(&self, out: &mut Vec<u8>, conn: &BackendConn, needs: Needs) -> usize {
-        let mut commands = 0;
+    pub fn put_prefix(&self, out: &mut Vec<u8>, conn: &BackendConn, needs: Needs) -> Prefix {
+        let mut prefix = Prefix::default();
         if !self.matches(&conn.actual) {
-            commands += self.put_basic(out, conn);
+            prefix = self.put_basic(out, conn, needs);
         }
+        let commands = &mut prefix.commands;
         if needs.user_vars {
-            commands += self.put_user_vars(out, conn);
+            *commands += self.put_user_vars(out, conn);
         }
         if let Some(id) = needs.last_insert_id.filter(|id| conn.actual.last_insert_id != Some(*id)) {
             conn.put_query(out, format!("SET last_insert_id={id}").as_bytes());
-            commands += 1;
+            *commands += 1;
         }
         if needs.empty_diagnostics && !conn.actual.diagnostics_empty {
             // MySQL clears the list at each statement; MariaDB at one that uses tables, as which a derived one counts.
             conn.put_query(out, b"DO (SELECT 1 FROM (SELECT 1) AS x)");
-            commands += 1;
+            *commands += 1;
         }
-        commands
+        prefix
     }
 
-    fn put_basic(&self, out: &mut Vec<u8>, conn: &BackendConn) -> usize {
-        let mut commands = 0;
+    fn put_basic(&self, out: &mut Vec<u8>, conn: &BackendConn, needs: Needs) -> Prefix {
+        let Prefix { mut commands, mut schema } = Prefix::default();
         if self.multi_statements != conn.actual.multi_statements {
             let option: u16 = if self.multi_statements { 0 } else { 1 };
             BackendConn::put_command(out, COM_SET_OPTION, &option.to_le_bytes());
             commands += 1;
         }
         let mut actual = conn.actual.vars.clone();
-        if let Some(schema) = self.schema.as_ref().filter(|_| self.schema != conn.actual.schema) {
-            if !schema.is_ascii() {
+        let moves = self.schema != conn.actual.schema && !needs.changes_schema;
+        if let Some(name) = self.schema.as_ref().filter(|_| moves) {
+            if !name.is_ascii() {
                 // The name is read in the connection's character set. Trackers tell it in this one.
                 conn.put_query(out, format!("SET {CLIENT_CHARSET}=utf8mb4").as_bytes());
                 actual = Rc::new(actual.with(CLIENT_CHARSET, b"utf8mb4"));
                 commands += 1;
             }
-            BackendConn::put_command(out, COM_INIT_DB, schema.as_bytes());
+            BackendConn::put_command(out, COM_INIT_DB, name.as_bytes());
+            schema = Some(commands);
             commands += 1;
         }
         let mut set = b"SET ".to_vec();
@@ -137,7 +151,7 @@ impl Wanted {
             conn.put_query(out, &set);
             commands += 1;
         }
-        commands
+        Prefix { commands, schema }
     }
 
     /// Appends the assignments that lead from `actual` to this, each with a comma behind it.
@@ -190,7 +204,9 @@ impl Wanted {
     /// Notes on the connection what the prefix has done.
     pub fn adopt(&self, conn: &mut BackendConn, needs: Needs) {
         let actual = &mut conn.actual;
-        actual.schema.clone_from(&self.schema);
+        if !needs.changes_schema {
+            actual.schema.clone_from(&self.schema);
+        }
         actual.vars.clone_from(&self.vars);
         actual.charset = Some(self.charset);
         actual.multi_statements = self.multi_statements;

@@ -3,9 +3,37 @@
 
 use super::Session;
 use crate::backend::conn::{BackendConn, BackendError};
-use pointsman_planner::{Analysis, Effect};
+use pointsman_planner::{Analysis, Effect, ServerKind};
 use pointsman_protocol::reply::{Change, Changes, ChangesBuilder, OkPacket, Status};
 use pointsman_protocol::row::text_values;
+
+const STATE_CHANGE: &str = "session_track_state_change";
+
+/// The statement that a server tells the changes of.
+#[derive(Clone, Copy, Debug)]
+pub struct Changer<'a> {
+    pub analysis: &'a Analysis,
+    pub server: ServerKind,
+}
+
+impl Changer<'_> {
+    /// MariaDB tells nobody of `SET @@name = ...`; the proxy writes a scope into it to be told.
+    fn keeps_secret(&self, variable: &[u8]) -> bool {
+        self.server == ServerKind::MariaDb
+            && self
+                .analysis
+                .effects()
+                .any(|e| matches!(e, Effect::ImpliedScope { name } if name.as_bytes() == variable))
+    }
+
+    fn sets_more_behind(&self, variable: &str) -> bool {
+        let names = self.analysis.effects().filter_map(|e| match e {
+            Effect::SetSessionVar { name, .. } => Some(name),
+            _ => None,
+        });
+        names.skip_while(|name| *name != variable).any(|name| name != variable)
+    }
+}
 
 /// The client's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +76,7 @@ impl ClientTracking {
         let on = matches!(value, b"1" | b"on");
         match name {
             "session_track_schema" => self.schema = on,
-            "session_track_state_change" => self.state_change = on,
+            STATE_CHANGE => self.state_change = on,
             "session_track_gtids" => self.gtids = value != b"off",
             "session_track_system_variables" if value == b"*" => self.variables = Some(Box::new(Variables::All)),
             "session_track_system_variables" => {
@@ -59,15 +87,34 @@ impl ClientTracking {
         }
     }
 
+    /// Whether the reply is to tell of a change of state. MariaDB heeds the setting in the very statement that makes it,
+    /// MySQL for what the statement sets behind it.
+    fn state_change_from(&self, ok: &OkPacket<'_>, of: Changer<'_>) -> bool {
+        let (mut wanted, mut secret, mut told) = (self.state_change, false, false);
+        for change in Changes::new(ok.changes) {
+            let Change::SystemVariable { name, value } = change else { continue };
+            if name == STATE_CHANGE.as_bytes() {
+                wanted = match of.server {
+                    ServerKind::MariaDb => value == b"ON",
+                    ServerKind::MySql => wanted || (value == b"ON" && of.sets_more_behind(STATE_CHANGE)),
+                };
+            }
+            let kept = of.keeps_secret(name);
+            (secret, told) = (secret || kept, told || !kept);
+        }
+        wanted && (told || !secret)
+    }
+
     /// The changes that the client would have been told directly, and the status with or without the flag for them.
     #[must_use]
-    pub fn filter(&self, ok: &OkPacket<'_>) -> (ChangesBuilder, Status) {
+    pub fn filter(&self, ok: &OkPacket<'_>, of: Changer<'_>) -> (ChangesBuilder, Status) {
         let mut builder = ChangesBuilder::default();
+        let state_change = self.state_change_from(ok, of);
         for change in Changes::new(ok.changes) {
             let wanted = match change {
-                Change::SystemVariable { name, .. } => self.wants(name),
+                Change::SystemVariable { name, .. } => self.wants(name) && !of.keeps_secret(name),
                 Change::Schema(_) => self.schema,
-                Change::StateChanged => self.state_change,
+                Change::StateChanged => state_change,
                 // Its setting travels with the session, so the server tells what the client wants.
                 Change::Transaction { .. } => true,
                 Change::Gtids(_) => self.gtids,
@@ -78,11 +125,18 @@ impl ClientTracking {
             }
         }
         let mut status = ok.status;
-        if builder.as_bytes().is_empty() && !ok.changes.is_empty() {
+        if builder.as_bytes().is_empty() && !ok.changes.is_empty() && !begins_behind_commit(ok) {
             status.remove(Status::SESSION_STATE_CHANGED);
         }
         (builder, status)
     }
+}
+
+/// A transaction with writes was committed, as the GTID tells, and in the same breath another one begun: BEGIN in an open
+/// transaction, COMMIT AND CHAIN. MySQL sets the flag for that although no change comes with it.
+fn begins_behind_commit(ok: &OkPacket<'_>) -> bool {
+    ok.status.contains(Status::IN_TRANS | Status::AUTOCOMMIT)
+        && Changes::new(ok.changes).any(|change| matches!(change, Change::Gtids(_)))
 }
 
 /// A setting that moves with the session like any other: the proxy does not need this tracker itself.

@@ -1,0 +1,47 @@
+-- Errors of statements that are asked for a cursor: in place of the end of their definitions, or behind it.
+CREATE DATABASE d_cursor;
+USE d_cursor;
+CREATE TABLE t (id INT PRIMARY KEY, v INT);
+INSERT INTO t VALUES (1,1),(2,2);
+-- only mariadb
+INSERT INTO t VALUES (1,1) RETURNING id;
+-- only mariadb
+INSERT INTO t VALUES (3,1),(1,1) RETURNING id;
+-- only mariadb
+DELETE FROM t WHERE id = (SELECT id FROM t) RETURNING id;
+-- only mariadb
+REPLACE INTO t VALUES (1,1),(2,(SELECT id FROM t)) RETURNING id;
+SELECT (SELECT id FROM t);
+SELECT (SELECT v FROM t u WHERE u.id <> t.id OR t.id > 1) FROM t;
+SELECT id FROM t WHERE id = (SELECT id FROM t);
+SELECT id FROM t UNION SELECT (SELECT id FROM t);
+SHOW CREATE USER nosuch;
+SHOW GRANTS FOR nosuch;
+SHOW CREATE TABLE nosuch;
+SHOW CREATE VIEW t;
+SHOW CREATE PROCEDURE nosuch;
+SHOW COLUMNS FROM nosuch;
+SHOW TABLES FROM nosuch;
+SHOW VARIABLES WHERE (SELECT id FROM t) = 1;
+SHOW TABLES WHERE (SELECT id FROM t) = 1;
+SHOW BINLOG EVENTS IN 'nosuch';
+SHOW BINLOG EVENTS FROM 1;
+EXPLAIN SELECT nosuch FROM t;
+EXPLAIN SELECT (SELECT id FROM t);
+-- only mariadb
+ANALYZE SELECT (SELECT id FROM t);
+-- only mariadb
+ANALYZE FORMAT=JSON SELECT (SELECT id FROM t);
+CHECK TABLE nosuch;
+ANALYZE TABLE t;
+CHECKSUM TABLE nosuch;
+HELP 'select';
+XA RECOVER;
+DO (SELECT id FROM t);
+SHOW STATUS LIKE 'x';
+SHOW PROCESSLIST LIMIT 0;
+SHOW ENGINE nosuch STATUS;
+VALUES (1),((SELECT id FROM t));
+TABLE t;
+WITH a AS (SELECT (SELECT id FROM t) x) SELECT * FROM a;
+DROP DATABASE d_cursor;
