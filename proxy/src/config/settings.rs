@@ -119,6 +119,7 @@ pub const SETTINGS: &[Setting] = &[
     row("user", "max_connections", Number(0, 1_000_000), Value("0"), Live, "Client connections at one time, error 1226 beyond. 0: no limit of its own."),
     row("user", "backend_user", Text, Unset, Live, "The account at the servers. Unset: the same name."),
     row("user", "backend_password", Text, Unset, Live, "Its password, or `env:NAME`. Unset: the first password in clear."),
+    row("user", "backend_password_file", Text, Unset, Live, "A file whose first line is that password."),
     row("user", "default_schema", Text, Unset, Live, "Schema of clients that name none."),
     row("user", "consistency", Choice(&["session", "eventual"]), Unset, Live, "Overrides `session.consistency`."),
     row("shard", "name", Text, Required, Restart, "Names the shard in logs, in the heartbeat table and to administrators."),
