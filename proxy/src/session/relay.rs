@@ -329,9 +329,13 @@ impl<'a> Relay<'a> {
         end_packet(&mut self.out, start);
     }
 
-    /// A server sends the EOF behind the definitions with the flags that its final one has, too.
-    fn set_open_status(&mut self, status: Status) {
+    /// A server sends the EOF behind the definitions with the flags that its final one has, too; and where no rows come
+    /// between them, mostly with the same warnings: those of the statement as such.
+    fn set_open_status(&mut self, status: Status, warnings: u16) {
         let Some(at) = self.open_status.take() else { return };
+        if let (0, Some(bytes)) = (self.reader.rows(), self.out.get_mut(at - 2..at)) {
+            bytes.copy_from_slice(&warnings.to_le_bytes());
+        }
         let flags = status.difference(Status::SESSION_STATE_CHANGED | Status::LAST_ROW_SENT | Status::QUERY_WAS_SLOW);
         if let Some(bytes) = self.out.get_mut(at..at + 2) {
             bytes.copy_from_slice(&flags.bits().to_le_bytes());
@@ -413,7 +417,7 @@ impl<'a> Relay<'a> {
             self.pass_packet(buf, at, len);
             return Ok(());
         }
-        self.set_open_status(ok.status);
+        self.set_open_status(ok.status, ok.warnings);
         let (changes, status) = self.client.tracking.filter(&ok, self.mode.changer);
         let ok = OkPacket { status, changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;
