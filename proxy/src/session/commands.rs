@@ -2,6 +2,7 @@
 
 use super::execute::Request;
 use super::kill::KillWhat;
+use super::lease::NoLease;
 use super::results::ResultState;
 use super::stmt::StatementTable;
 use super::sync::{CLIENT_CHARSET, SERVER_DEFAULT};
@@ -139,7 +140,7 @@ impl Session {
     }
 
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), ClientError> {
-        let lease = self.lease(plan, Reads::default(), None).await.map_err(|e| e.error)?;
+        let lease = self.lease(plan, Reads::default(), None).await.map_err(NoLease::into_error)?;
         let mut conn = lease.conn;
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();

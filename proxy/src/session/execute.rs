@@ -83,13 +83,14 @@ impl Session {
             attempts += 1;
             let lease = match self.lease(&plan, request.reads, exclude).await {
                 Ok(lease) => lease,
-                Err(NoLease { server, .. })
-                    if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
+                Err(NoLease::Refused { server: Some(server), .. })
+                    if plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
                 {
-                    exclude = server;
+                    exclude = Some(server);
                     continue;
                 }
-                Err(e) => break e.error,
+                Err(NoLease::Refused { error, .. }) => break error,
+                Err(NoLease::Over) => return Ok((Next::Close, None)),
             };
             let server = lease.conn.server.id;
             match self.attempt(lease, request, &mut outcome).await? {
@@ -181,7 +182,7 @@ impl Session {
             intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
-        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
+        let mut relay = Relay::new(&mut self.client, conn, &self.core, &self.state.wanted.vars, mode, outcome);
         let ended = relay.run(buf).await;
         relay.finish();
         ended.map_err(Failure::Relay)

@@ -29,6 +29,7 @@ pub mod sync;
 mod text_statements;
 pub mod tracking;
 pub mod vars;
+mod watch;
 
 use crate::backend::conn::BackendConn;
 use crate::backend::open::Identity;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// A connection that does not answer a clean-up by then is closed.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(2);
+/// What TLS and compression still have to say at the end is not waited for longer.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 impl Session {
     /// After a statement: keeps the connection where a transaction, a pin or results bind it, else gives it back.
@@ -200,7 +202,11 @@ impl Session {
         }
         // Who has said goodbye waits for no answer: closing is enough.
         if !(self.client.has_quit && self.client.stream.is_plain()) {
-            self.client.stream.shutdown().await;
+            // A client that takes nothing does not take this either.
+            let shutdown = self.client.stream.shutdown();
+            if self.core.shared.timers.timeout(GOODBYE_LIMIT, shutdown).await.is_err() {
+                tracing::debug!(id = self.client.cell.handle.id, "a client takes no goodbye");
+            }
         }
     }
 
