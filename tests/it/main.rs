@@ -3,6 +3,7 @@
 mod applications;
 mod command_line;
 mod conformance;
+mod defaults;
 mod differential;
 mod doors;
 mod drivers;
