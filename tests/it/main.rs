@@ -4,6 +4,7 @@ mod applications;
 mod blocked;
 mod command_line;
 mod conformance;
+mod defaults;
 mod differential;
 mod doors;
 mod drivers;

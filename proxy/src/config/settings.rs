@@ -138,7 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     row("pool", "result_state_hold_ms", Number(0, DAY_MS), Value("50"), Live, "After a statement with warnings the connection stays with its session this long, then SHOW WARNINGS is captured."),
     row("session", "consistency", Choice(&["session", "eventual"]), Value(r#""session""#), Live, "`session`: after a write, a session reads only where that write has arrived. `eventual`: reads may miss it."),
     row("session", "idle_transaction_timeout_ms", Number(0, DAY_MS), Value("0"), Live, "An open transaction idle for longer is rolled back and its client disconnected. 0: never."),
-    row("session", "client_idle_timeout_s", Number(1, YEAR_S), Value("28800"), Live, "Clients idle for longer are disconnected, unless their own wait_timeout says otherwise."),
+    row("session", "client_idle_timeout_s", Number(1, YEAR_S), Value("28800"), Live, "Clients idle for longer are disconnected, and so are those idle for longer than the servers' `wait_timeout` (CLIENT_INTERACTIVE: `interactive_timeout`). What a session sets itself goes before both."),
     row("session", "max_allowed_packet", Number(1024, GIB), Value("67108864"), Live, "Larger packets of a client are refused with error 1153."),
     row("session", "max_long_data", Number(0, GIB), Value("67108864"), Live, "Bytes of COM_STMT_SEND_LONG_DATA kept for one statement: 256 KiB in memory, the rest in an unnamed file in `proxy.state_dir`."),
     row("session", "max_spool", Number(0, 4_294_967_295), Value("1073741824"), Live, "Bytes of long data in such files, all clients together; beyond, the execution fails with error 1021."),

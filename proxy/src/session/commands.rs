@@ -18,7 +18,7 @@ use pointsman_planner::{
 };
 use pointsman_protocol::Command;
 use pointsman_protocol::command::COM_INIT_DB;
-use pointsman_protocol::reply::{OkPacket, Status};
+use pointsman_protocol::reply::OkPacket;
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
 use std::rc::Rc;
@@ -201,7 +201,7 @@ impl Session {
         self.pins.clear();
         self.results = ResultState::default();
         self.statements = None::<Box<StatementTable>>;
-        self.status = Status::AUTOCOMMIT;
+        self.status = self.core.initial_status();
         self.client.tracking = ClientTracking::default();
         self.hold_until = u64::MAX;
         self.state.reset(&self.core.clone(), charset, self.client.capabilities);

@@ -409,7 +409,10 @@ impl Session {
             Effect::SetSessionVar { name, to_default: true } if name == "timestamp" => {
                 self.state.forget_var(&self.core.clone(), name);
             }
-            Effect::SetGlobalVar { .. } => conn.server.recycle_pools(),
+            Effect::SetGlobalVar { .. } => {
+                conn.server.globals_changed();
+                self.shard().reprobe();
+            }
             Effect::PrepareText { name, text } => self.note_prepared_text(name, text),
             _ => {}
         }

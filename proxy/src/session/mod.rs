@@ -102,7 +102,7 @@ impl Session {
             salt: login.salt,
             shard: ShardId(0),
             state,
-            status: Status::AUTOCOMMIT,
+            status: core.initial_status(),
             lease: None,
             hold_until: u64::MAX,
             pins: Pins::default(),

@@ -70,7 +70,7 @@ impl Session {
         };
         let facts = SessionFacts {
             transaction,
-            autocommit: self.status.contains(Status::AUTOCOMMIT),
+            autocommit: self.status.contains(Status::AUTOCOMMIT) && !self.state.autocommit_off_untold,
             pinned: self.pins.is_pinned(),
             in_system_schema: self.state.wanted.schema.as_deref().is_some_and(is_system_schema),
         };

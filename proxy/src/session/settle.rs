@@ -185,8 +185,7 @@ impl Session {
     pub(super) fn set_idle_deadline(&mut self) {
         let config = self.core.config();
         let now = self.core.clock.now_ms();
-        let own = self.state.wanted.vars.get("wait_timeout").and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
-        let idle_s: u64 = own.unwrap_or(config.session.client_idle_timeout.as_secs());
+        let idle_s = self.state.idle_limit_s(config.session.client_idle_timeout.as_secs());
         let mut deadline = now.saturating_add(idle_s.saturating_mul(1000));
         if let (true, Some(limit)) = (self.status.contains(Status::IN_TRANS), config.session.idle_transaction_timeout) {
             deadline = deadline.min(now + limit.as_millis() as u64);
