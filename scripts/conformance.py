@@ -138,7 +138,8 @@ class Server:
 
     def install(self):
         (self.work / "tmp").mkdir()
-        subprocess.run(["mariadb-install-db", "--no-defaults", *AS_ROOT, f"--datadir={self.work / 'data'}", "--skip-test-db", "--auth-root-authentication-method=normal"],
+        subprocess.run(["mariadb-install-db", "--no-defaults", *AS_ROOT, f"--datadir={self.work / 'data'}", f"--tmpdir={self.work / 'tmp'}",
+                        "--skip-test-db", "--auth-root-authentication-method=normal"],
                        check=True, stdout=subprocess.DEVNULL)
 
     def sql(self, statements):
@@ -201,8 +202,9 @@ class Proxy:
 class Suite:
     """Runs single files with mariadb-test, as mysql-test-run would."""
 
-    def __init__(self, work, server, mode):
+    def __init__(self, work, server, proxy, mode):
         self.server, self.flags, self.var, self.said = server, MODES[mode], work / "var", ""
+        self.ports = (server.port, proxy.port)
         for name in ("tmp", "log", "run"):
             (self.var / name).mkdir(parents=True)
         (self.var / "std_data").symlink_to(SUITE / "std_data")
@@ -213,7 +215,8 @@ class Suite:
             PS_PROTOCOL=str(int(mode == "ps")), CURSOR_PROTOCOL=str(int(mode == "cursor")), **dict.fromkeys(ABSENT.split(), "false"))
 
     def run(self, test, port, result, limit):
-        """Exit code and recorded output of one run, with the port taken out of it."""
+        """Exit code and recorded output of one run, with the ports taken out of it: both, as a file may print a number
+        that happens to be one of them."""
         self.server.reset()
         shutil.rmtree(self.var / "tmp")
         (self.var / "tmp").mkdir()
@@ -228,7 +231,9 @@ class Suite:
         except subprocess.TimeoutExpired as timeout:
             code, said = "timeout", timeout.stderr or b""
             self.server.end_sessions()
-        recorded = re.sub(rb"(?<![\w.])%d(?!\w)" % port, b"PORT", result.read_bytes()) if result.exists() else b""
+        recorded = result.read_bytes() if result.exists() else b""
+        for own in self.ports:
+            recorded = re.sub(rb"(?<![\w.])%d(?!\w)" % own, b"PORT", recorded)
         result.write_bytes(recorded)
         result.with_suffix(result.suffix + ".stderr").write_bytes(said)
         self.said = " ".join(said.decode(errors="replace").split())[-MESSAGE_LENGTH:]
@@ -249,7 +254,7 @@ class Lane:
         command = [options.binary, "serve", "--config", str(self.proxy.config)]
         process = stack.enter_context(running(command, options.out / f"proxy{number}.log", cwd=work))
         wait_until("pointsman is ready", self.proxy.is_ready, process)
-        self.suite = Suite(work, self.server, options.mode)
+        self.suite = Suite(work, self.server, self.proxy, options.mode)
 
     def judge(self, test, out, limit):
         """'same', 'differ', or why no comparison was possible."""
@@ -328,6 +333,11 @@ class Results:
         return 0 if share >= self.options.at_least and all(test in known for test in differ) else 1
 
 
+def listed(path):
+    """The names in a list; `#` begins a remark."""
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+
+
 def known_differences(mode):
     """The table of the manual that says which files differ, in which modes, and why."""
     section = KNOWN.read_text().split(KNOWN_HEADING)[1]
@@ -367,7 +377,7 @@ def main():
     options.out.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
         lanes = [Lane(stack, options, number) for number in range(options.jobs)]
-        results = Results(options, options.tests or options.list.read_text().split())
+        results = Results(options, options.tests or listed(options.list))
         results.compare(lanes)
         return results.report(known_differences(options.mode))
 

@@ -13,7 +13,10 @@ max_reruns=4
 # Property tests draw the same cases in every run: what fails here fails again. `cargo test` alone draws new ones.
 export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-20261123}"
 report=$(mktemp) || exit 1
-trap 'rm -f "$report"' EXIT
+# The tests write down here what they could not look at.
+export POINTSMAN_SKIPPED="${POINTSMAN_SKIPPED:-$report.skipped}"
+: >"$POINTSMAN_SKIPPED"
+trap 'rm -f "$report" "$report.skipped"' EXIT
 broken=""
 unsteady=""
 start=$(date +%s)
@@ -76,6 +79,7 @@ done
 
 say "result"
 [ -z "$broken" ] || echo "failed stages:$broken"
+sort "$POINTSMAN_SKIPPED" | uniq -c | while read -r times why; do echo "skipped $times times: $why"; done
 for test in $unsteady; do echo "failed among the others, passed alone: $test"; done
 awk -v alone="$(printf '%s\n' "$unsteady" | grep -c .)" '/^test result: /{ for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i-1); if ($i ~ /^failed/) f += $(i-1) } }
      END { p += alone; f -= alone; printf "%d passed, %d failed\n", p, f }' "$report"

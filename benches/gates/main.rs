@@ -26,7 +26,7 @@ fn skipped(probe: &[&str]) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(e) => e.to_string(),
     };
-    println!("skipped: {}: {why}", probe.join(" "));
+    pointsman_tests::skipped(&format!("{}: {why}", probe.join(" ")));
     true
 }
 

@@ -298,10 +298,7 @@ impl Core {
     #[must_use]
     pub fn login_settings(&self) -> ClientLoginSettings {
         let config = self.config();
-        let servers = &self.shared.servers;
-        let writer = servers.shards().first().and_then(|s| s.confirmed_writer());
-        let info =
-            writer.and_then(|id| servers.server(id).info()).or_else(|| servers.all().iter().find_map(|s| s.info()));
+        let info = self.server_info();
         let kind = info.as_ref().map_or(ServerKind::MariaDb, |i| i.kind);
         let version = config.listen.server_version.clone().or_else(|| info.as_ref().map(|i| greeted_version(i)));
         let mut capabilities = offered(kind);
@@ -312,7 +309,7 @@ impl Core {
             capabilities,
             auth_plugin: if kind == ServerKind::MySql { Plugin::CachingSha2 } else { Plugin::Native },
             charset: info.as_ref().and_then(|i| u8::try_from(i.default_collation).ok()).unwrap_or(UTF8MB4_GENERAL_CI),
-            status: pointsman_protocol::reply::Status::AUTOCOMMIT.bits(),
+            status: self.initial_status().bits(),
             deadline: config.listen.connect_timeout,
             require_tls: matches!(config.listen.tls, ListenTls::On { required: true, .. }),
             balancers: config.listen.proxy_protocol_networks.clone(),

@@ -23,6 +23,8 @@ pub struct SessionHandle {
     lease: AtomicU64,
     /// KILLs on their way to the lease's server.
     killers: AtomicU32,
+    /// KILL QUERYs so far, for a statement that waits here and not at a server.
+    interrupts: AtomicU32,
 }
 
 /// A KILL on its way to the server where a session's statement runs. The connection goes to no other session meanwhile:
@@ -71,6 +73,17 @@ impl SessionHandle {
         self.killed.load(Ordering::Relaxed) != 0
     }
 
+    /// KILL QUERY, for a statement that has no connection yet.
+    pub fn interrupt(&self) {
+        self.interrupts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were: a statement is interrupted when there are more than at its beginning.
+    #[must_use]
+    pub fn interrupts(&self) -> u32 {
+        self.interrupts.load(Ordering::Relaxed)
+    }
+
     pub fn lease_taken(&self, server: ServerId, thread: u32) {
         self.lease.store((u64::from(server.0) + 1) << 32 | u64::from(thread), Ordering::SeqCst);
     }
@@ -116,8 +129,8 @@ impl Registry {
 
     pub fn add(&self, id: u32, user: String) -> Arc<SessionHandle> {
         let user = Mutex::new(user);
-        let (lease, killers) = (AtomicU64::new(0), AtomicU32::new(0));
-        let handle = Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease, killers });
+        let (lease, killers, interrupts) = (AtomicU64::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        let handle = Arc::new(SessionHandle { id, user, killed: AtomicU8::new(0), lease, killers, interrupts });
         self.sessions.insert(id, handle.clone());
         handle
     }

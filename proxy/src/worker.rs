@@ -175,6 +175,7 @@ fn shared(runtime: &Runtime, config: &Config, cores: usize) -> io::Result<Shared
         statement_keys: Default::default(),
         schema_changes: Default::default(),
         spooled: Default::default(),
+        long_data_held: Default::default(),
         mysql_trackers: Default::default(),
         room_for_clients: setup::room_for_clients(config),
         loads: (0..cores).map(|_| AtomicUsize::new(0)).collect(),

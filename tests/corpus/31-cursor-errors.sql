@@ -3,14 +3,6 @@ CREATE DATABASE d_cursor;
 USE d_cursor;
 CREATE TABLE t (id INT PRIMARY KEY, v INT);
 INSERT INTO t VALUES (1,1),(2,2);
--- only mariadb
-INSERT INTO t VALUES (1,1) RETURNING id;
--- only mariadb
-INSERT INTO t VALUES (3,1),(1,1) RETURNING id;
--- only mariadb
-DELETE FROM t WHERE id = (SELECT id FROM t) RETURNING id;
--- only mariadb
-REPLACE INTO t VALUES (1,1),(2,(SELECT id FROM t)) RETURNING id;
 SELECT (SELECT id FROM t);
 SELECT (SELECT v FROM t u WHERE u.id <> t.id OR t.id > 1) FROM t;
 SELECT id FROM t WHERE id = (SELECT id FROM t);

@@ -139,7 +139,7 @@ const WAYS: [&str; 2] = ["", "[debug]\nalways_switch = true\n"];
 #[test]
 fn wordpress_installs_itself_and_works() -> Lab<()> {
     if !is_installed("/usr/share/wordpress/wp-load.php") {
-        eprintln!("skipped: the packages wordpress and php-mysql are not installed");
+        pointsman_tests::skipped("the packages wordpress and php-mysql are not installed");
         return Ok(());
     }
     let group = counting_group()?;
@@ -170,7 +170,7 @@ const ADMINISTRATOR: [&str; 2] = [
 #[test]
 fn phpmyadmin_shows_its_pages_and_works() -> Lab<()> {
     if !is_installed("/usr/share/phpmyadmin/index.php") {
-        eprintln!("skipped: the packages phpmyadmin and php-mysql are not installed");
+        pointsman_tests::skipped("the packages phpmyadmin and php-mysql are not installed");
         return Ok(());
     }
     let group = counting_group()?;

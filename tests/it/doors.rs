@@ -133,7 +133,7 @@ fn certificates_are_read_again_and_bad_ones_change_nothing() -> Lab<()> {
 
     fs::write(files.path("current.pem"), "nothing").map_err(LabError::file("current.pem"))?;
     proxy.reload();
-    waiting::until("the log says what is wrong", SOON, || proxy.log().contains("the old certificate stays"))?;
+    waiting::until("the log says what is wrong", SOON, || proxy.log().contains("and so do the certificates"))?;
     assert!(proxy.log().contains(&cert), "and in which file");
     assert_eq!(shown_certificate(proxy.port)?, "second");
     Ok(())

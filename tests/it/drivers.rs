@@ -193,7 +193,7 @@ fn check(driver: &Driver<'_>) -> Lab<()> {
 
 fn check_on(driver: &Driver<'_>, kinds: &[Kind]) -> Lab<()> {
     if !succeeds(command(driver.probe, driver.environment).output()) {
-        eprintln!("skipped: {} is not installed", driver.name);
+        pointsman_tests::skipped(&format!("{} is not installed", driver.name));
         return Ok(());
     }
     let sha2_user = format!("sha2_{}", driver.slug);
@@ -211,7 +211,7 @@ fn check_on(driver: &Driver<'_>, kinds: &[Kind]) -> Lab<()> {
 /// the others' matter.
 fn check_transcript(driver: &Driver<'_>) -> Lab<()> {
     if !succeeds(command(driver.probe, driver.environment).output()) {
-        eprintln!("skipped: {} is not installed", driver.name);
+        pointsman_tests::skipped(&format!("{} is not installed", driver.name));
         return Ok(());
     }
     for kind in [Kind::MariaDb, Kind::MySql9] {
@@ -379,7 +379,7 @@ fn mariadb_command_line() -> Lab<()> {
 fn mysql_command_line() -> Lab<()> {
     let root = match mysql9::root() {
         Err(LabError::Unavailable(why)) => {
-            eprintln!("skipped: {why}");
+            pointsman_tests::skipped(&why);
             return Ok(());
         }
         root => root?.display().to_string(),
@@ -404,7 +404,7 @@ fn node_mysql2() -> Lab<()> {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--no-save", "mysql2@^3.11.0", "--prefix"]).arg(&home);
         if !succeeds(npm.output()) {
-            eprintln!("skipped: npm could not install mysql2");
+            pointsman_tests::skipped("npm could not install mysql2");
             return Ok(());
         }
     }

@@ -2,8 +2,10 @@
 
 mod applications;
 mod away;
+mod blocked;
 mod command_line;
 mod conformance;
+mod defaults;
 mod differential;
 mod doors;
 mod drivers;

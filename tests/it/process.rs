@@ -155,7 +155,7 @@ fn php(socket: &str) -> Lab<()> {
         $p = new PDO(\"mysql:unix_socket=$s;dbname=shop\", 'app', 'app');
         echo $m->query('SELECT 1')->fetch_row()[0], $p->query('SELECT 2')->fetchColumn(), $m->host_info;";
     let Ok(output) = Command::new("php").args(["-r", script, "--", socket]).output() else {
-        eprintln!("skipped: php is not installed");
+        pointsman_tests::skipped("php is not installed");
         return Ok(());
     };
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

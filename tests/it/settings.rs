@@ -326,7 +326,7 @@ fn long_data_is_limited(port: u16) {
             $s->send_long_data(0, str_repeat('x', $size)); $done = $s->execute();
             echo $done ? $s->get_result()->fetch_row()[0] : $s->error, ';'; }";
     let Ok(output) = std::process::Command::new("php").args(["-r", script, "--", &port.to_string()]).output() else {
-        eprintln!("skipped: php is not installed");
+        pointsman_tests::skipped("php is not installed");
         return;
     };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

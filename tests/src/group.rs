@@ -59,7 +59,7 @@ impl GroupPlan {
     pub fn start_or_skip(&self) -> Lab<Option<Group>> {
         match self.start() {
             Err(LabError::Unavailable(why)) => {
-                eprintln!("skipped: {why}");
+                crate::skipped(&why);
                 Ok(None)
             }
             other => other.map(Some),

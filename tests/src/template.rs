@@ -107,17 +107,23 @@ impl Template {
         let accounts = dir.join("accounts.sql");
         fs::write(&accounts, accounts_sql(self.kind)).map_err(LabError::file(&accounts))?;
         let data = format!("--datadir={}/data", self.inside(dir));
+        // In the system's, another server that starts would remove this one's tables as left behind.
+        let tmp = dir.join("tmp");
+        fs::create_dir_all(&tmp).map_err(LabError::file(&tmp))?;
+        let tmp = format!("--tmpdir={}", self.inside(&tmp));
         let accounts = self.inside(&accounts);
         let mut command = match self.kind {
             Kind::MariaDb => {
                 let mut command = Command::new("mariadb-install-db");
-                command.args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+                command.args(["--no-defaults", &data, &tmp, "--skip-test-db"]);
+                command.arg("--auth-root-authentication-method=normal");
                 command.args(["--innodb-log-file-size=16M", &format!("--extra-file={accounts}")]);
                 command
             }
             Kind::MySql9 => {
                 let mut command = self.kind.program(&self.root);
-                command.args(["--no-defaults", &data, "--initialize-insecure", "--innodb-redo-log-capacity=16M"]);
+                command.args(["--no-defaults", &data, &tmp, "--initialize-insecure"]);
+                command.arg("--innodb-redo-log-capacity=16M");
                 command.arg(format!("--init-file={accounts}"));
                 command
             }

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use super::control_runtime;
 use super::lock::Locks;
 use crate::config::{Config, ConfigDiff};
+use crate::core::setup;
 use crate::http;
 use crate::live::LiveConfig;
 use crate::monitor::Monitor;
@@ -143,6 +144,13 @@ fn reload(path: &Path, runtime: &Runtime, monitor: &Monitor) {
             return;
         }
     };
+    let unusable = [setup::server_tls(&new).err(), setup::backend_tls(&new).err()];
+    if unusable.iter().any(Option::is_some) {
+        for why in unusable.iter().flatten() {
+            error!(%why, "reload refused; the running configuration stays, and so do the certificates");
+        }
+        return;
+    }
     runtime.servers.apply(&new);
     monitor.apply(&new);
     // The data path follows: accounts, certificates, limits.

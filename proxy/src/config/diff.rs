@@ -1,5 +1,7 @@
 //! What a reload changes: which of it takes effect at once, and which waits for a restart.
 
+use pointsman_shard_map::{Role, Weight};
+
 use super::settings::{Reload, SETTINGS};
 use super::{Config, Problems};
 
@@ -40,8 +42,15 @@ impl Config {
         self.diff_listen(new, &mut diff);
         diff.note("backend", self.backend == new.backend);
         diff.note("user", self.users == new.users);
-        diff.note("shard.masters", self.topology == new.topology);
-        diff.note("shard", self.shards == new.shards || self.topology != new.topology);
+        for (path, role) in [("shard.masters", Role::Master), ("shard.replicas", Role::Replica)] {
+            diff.note(path, self.servers_of(role).eq(new.servers_of(role)));
+        }
+        match self.topology == new.topology {
+            true => diff.note("shard", self.shards == new.shards),
+            // They wait with the servers.
+            false if self.shards != new.shards => diff.restart.push("shard".to_owned()),
+            false => {}
+        }
         diff.note("pool", self.pool == new.pool);
         diff.note("session", self.session == new.session);
         diff.note("monitor.heartbeat_schema", self.monitor.heartbeat_schema == new.monitor.heartbeat_schema);
@@ -54,6 +63,14 @@ impl Config {
         diff.note("proxy.state_dir", self.proxy.state_dir == new.proxy.state_dir);
         diff.note("debug.always_switch", self.always_switch == new.always_switch);
         diff
+    }
+
+    /// What the file says of the servers in that role.
+    fn servers_of(&self, role: Role) -> impl Iterator<Item = (&str, String, Weight, Option<&str>)> {
+        self.topology.servers().iter().filter(move |s| s.role == role).map(|s| {
+            let shard = self.topology.shards().iter().find(|shard| shard.id == s.shard);
+            (shard.map_or("", |shard| shard.name.as_str()), s.addr.to_string(), s.weight, s.zone.as_deref())
+        })
     }
 
     fn diff_listen(&self, new: &Self, diff: &mut ConfigDiff) {

@@ -128,6 +128,7 @@ pub struct UserForm {
     pub max_connections: u32,
     pub backend_user: Option<String>,
     pub backend_password: Option<Secret>,
+    pub backend_password_file: Option<String>,
     pub default_schema: Option<String>,
     pub consistency: Option<Consistency>,
 }

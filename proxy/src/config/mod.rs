@@ -37,6 +37,7 @@ pub use shard::ShardSettings;
 pub use user::{HashBytes, User, UserPassword};
 
 use form::{Form, ProxyForm};
+use keys::Shape;
 
 /// A configuration without mistakes. Immutable; a reload makes another one.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,8 +127,7 @@ fn read_form(text: &str, problems: &mut Problems) -> Option<Form> {
             return None;
         }
     };
-    keys::complete(&mut file, problems);
-    if !problems.is_empty() {
+    if keys::complete(&mut file, problems) == Shape::Broken {
         return None;
     }
     // Everything that could fail here was found above, with a better message.

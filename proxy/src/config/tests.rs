@@ -90,6 +90,36 @@ max_lag_ms = 0
     );
 }
 
+/// A wrong key or type hides no other mistake, and a key of another section is found there.
+#[test]
+fn mistakes_of_every_kind_are_told_together() {
+    let text = r#"
+[listen]
+mysql = "nowhere"
+bcklog = 5
+[backend]
+user = "p"
+password = "x"
+[[user]]
+name = "app"
+backend_password = "a"
+backend_password_file = "/b"
+[[shard]]
+name = "main"
+masters = ["a"]
+consistancy = "session"
+"#;
+    assert_eq!(
+        problems(text),
+        [
+            "listen.bcklog: no such setting; did you mean 'backlog'?",
+            "shard[0].consistancy: no such setting; did you mean 'session.consistency'?",
+            "listen.mysql: 'nowhere' is neither address:port (like 0.0.0.0:6033 or [::]:6033) nor unix:/path",
+            "user[0].backend_password_file: can't stand beside backend_password",
+        ]
+    );
+}
+
 #[test]
 fn values_are_checked_all_at_once() {
     let text = r#"
@@ -161,6 +191,11 @@ fn a_reload_applies_what_it_can_and_names_the_rest() {
     assert_eq!(merged.shards[0].max_lag, Duration::from_millis(2000));
     assert_eq!(old.diff(&merged).restart, Vec::<String>::new());
     assert!(old.diff(&old).is_empty());
+    // Limits of shards wait with their servers.
+    let more =
+        MINIMAL.replace("max_lag_ms = 1000", "max_lag_ms = 2000").replace("replicas = [", "replicas = [\"r9\", ");
+    let diff = old.diff(&Config::parse(&more).unwrap());
+    assert_eq!((diff.live, diff.restart), (vec![], vec!["shard.replicas".to_owned(), "shard".to_owned()]));
 }
 
 #[test]

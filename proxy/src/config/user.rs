@@ -60,8 +60,7 @@ pub fn check(form: UserForm, path: &str, consistency: Consistency, problems: &mu
     let at = format!("{path}.hosts");
     let hosts = form.hosts.iter().filter_map(|h| problems.take(&at, h.parse())).collect();
     let passwords = check_passwords(&form, path, problems);
-    let explicit = form.backend_password.as_ref();
-    let explicit = explicit.map(|p| problems.take(&format!("{path}.backend_password"), secret::resolve(p)));
+    let explicit = backend_password(&form, path, problems);
     let passwords = passwords?;
     let first_clear = passwords.iter().find_map(|p| match p {
         UserPassword::Clear(secret) => Some(secret.clone()),
@@ -78,6 +77,20 @@ pub fn check(form: UserForm, path: &str, consistency: Consistency, problems: &mu
         name: form.name,
         passwords,
     })
+}
+
+/// None: not set; `Some(None)`: set, and a problem.
+fn backend_password(form: &UserForm, path: &str, problems: &mut Problems) -> Option<Option<Secret>> {
+    let (at, at_file) = (format!("{path}.backend_password"), format!("{path}.backend_password_file"));
+    match (&form.backend_password, &form.backend_password_file) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            problems.add(at_file, "can't stand beside backend_password");
+            Some(None)
+        }
+        (Some(written), None) => Some(problems.take(&at, secret::resolve(written))),
+        (None, Some(file)) => Some(problems.take(&at_file, secret::from_file(file.as_ref()))),
+    }
 }
 
 fn check_passwords(form: &UserForm, path: &str, problems: &mut Problems) -> Option<Vec<UserPassword>> {

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod buffers;
+pub(crate) mod defaults;
 pub mod setup;
 pub mod shared;
 pub mod ticks;

@@ -32,6 +32,8 @@ pub struct Shared {
     pub schema_changes: Arc<SchemaChanges>,
     /// Bytes of long data in files, all clients together.
     pub spooled: Arc<AtomicU64>,
+    /// Bytes of long data in memory.
+    pub long_data_held: Arc<AtomicU64>,
     /// The statement that switches trackers on, by MySQL version.
     pub mysql_trackers: DashMap<u32, Arc<[u8]>>,
     /// Clients that the limit of open files leaves room for.

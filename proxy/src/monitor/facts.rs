@@ -1,7 +1,9 @@
 //! Reads what a server is: version, limits, and the defaults that its sessions begin with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use pointsman_planner::ServerKind;
 
 use crate::control::{ControlConn, ControlError};
 use crate::monitor::statements;
@@ -10,8 +12,8 @@ use crate::servers::{Moment, ServerInfo};
 /// utf8mb4_general_ci: what a server most likely means when it does not say.
 const FALLBACK_COLLATION: u16 = 45;
 
-/// Globals of which each new session gets a copy that applications notice. When one of them changes, connections
-/// opened before must not be used for sessions that begin after.
+/// Globals that a new session's state follows from. When one of them changes, or any other of which sessions get a copy,
+/// connections opened before must not be used for sessions that begin after.
 pub const SESSION_DEFAULTS: &[&str] = &[
     "auto_increment_increment",
     "auto_increment_offset",
@@ -52,27 +54,10 @@ pub const SESSION_DEFAULTS: &[&str] = &[
     "wait_timeout",
 ];
 
-/// Further globals that the proxy or `check` needs.
-const OTHERS: &[&str] = &[
-    "binlog_format",
-    "gtid_mode",
-    "gtid_strict_mode",
-    "have_ssl",
-    "log_bin",
-    "log_slave_updates",
-    "log_replica_updates",
-    "lower_case_table_names",
-    "max_connections",
-    "max_prepared_stmt_count",
-    "read_only",
-    "server_id",
-    "server_uid",
-    "server_uuid",
-    "skip_name_resolve",
-    "slave_net_timeout",
-    "replica_net_timeout",
-    "version",
-];
+/// Globals of MySQL that change by themselves or when the writer does, and of which sessions have no copy. (MySQL tells
+/// nowhere in all its versions of which they have one.)
+const NO_DEFAULTS: &[&str] =
+    &["gtid_executed", "gtid_owned", "gtid_purged", "offline_mode", "read_only", "super_read_only"];
 
 /// A server's globals by name.
 pub type Variables = BTreeMap<String, String>;
@@ -85,11 +70,10 @@ pub struct Facts {
     pub variables: Variables,
 }
 
-/// Asks for everything; three short statements.
+/// Asks for everything; a few short statements.
 pub async fn read(conn: &mut ControlConn, timeout: Duration) -> Result<Facts, ControlError> {
-    let names: Vec<String> = SESSION_DEFAULTS.iter().chain(OTHERS).map(|n| format!("'{n}'")).collect();
-    let sql = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(","));
-    let variables: Variables = conn.query::<(String, String)>(&sql, timeout).await?.into_iter().collect();
+    let variables = conn.query::<(String, String)>("SHOW GLOBAL VARIABLES", timeout).await?;
+    let variables: Variables = variables.into_iter().collect();
     let asked = Moment::now();
     let uptime: Vec<(String, u64)> = conn.query("SHOW GLOBAL STATUS LIKE 'Uptime'", timeout).await?;
     let uptime = Duration::from_secs(uptime.first().map_or(0, |(_, seconds)| *seconds));
@@ -98,7 +82,11 @@ pub async fn read(conn: &mut ControlConn, timeout: Duration) -> Result<Facts, Co
     let (kind, number) = ServerInfo::parse_version(text(&variables, "version"));
     let collation: Vec<Option<u16>> = conn.query(statements::default_collation(kind, number), timeout).await?;
     let collation = collation.into_iter().flatten().next().unwrap_or(FALLBACK_COLLATION);
-    Ok(Facts { info: info(&variables, collation), started, variables })
+    let copied: Option<BTreeSet<String>> = match kind {
+        ServerKind::MariaDb => Some(conn.query(statements::COPIED_GLOBALS, timeout).await?.into_iter().collect()),
+        ServerKind::MySql => None,
+    };
+    Ok(Facts { info: info(&variables, copied.as_ref(), collation), started, variables })
 }
 
 fn text<'a>(variables: &'a Variables, name: &str) -> &'a str {
@@ -112,11 +100,13 @@ fn number(variables: &Variables, name: &str) -> u32 {
 /// MariaDB's server_uid where no network interface has an address to make it of.
 const NO_UID: &str = "unknown";
 
-fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
+/// `copied`: the globals of which sessions get a copy, where the server says so.
+fn info(variables: &Variables, copied: Option<&BTreeSet<String>>, default_collation: u16) -> ServerInfo {
     let version = text(variables, "version").to_owned();
     let (kind, version_number) = ServerInfo::parse_version(&version);
     let uuid = variables.get("server_uuid").or_else(|| variables.get("server_uid"));
-    let defaults = SESSION_DEFAULTS.iter().filter_map(|n| variables.get_key_value(*n));
+    let is_copied = |name: &str| copied.map_or_else(|| !NO_DEFAULTS.contains(&name), |names| names.contains(name));
+    let defaults = variables.iter().filter(|(n, _)| SESSION_DEFAULTS.contains(&n.as_str()) || is_copied(n));
     ServerInfo {
         kind,
         version,
@@ -141,13 +131,11 @@ fn info(variables: &Variables, default_collation: u16) -> ServerInfo {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_planner::ServerKind;
-
     use super::*;
 
     fn of(pairs: &[(&str, &str)]) -> ServerInfo {
         let variables = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        info(&variables, FALLBACK_COLLATION)
+        info(&variables, Some(&BTreeSet::from(["sort_buffer_size".to_owned()])), FALLBACK_COLLATION)
     }
 
     #[test]
@@ -163,6 +151,9 @@ mod tests {
         assert!(mariadb.read_only && mariadb.gtid_mode);
         assert_eq!((mariadb.server_id, mariadb.max_allowed_packet), (u32::MAX, u32::MAX));
         assert_eq!(mariadb.session_defaults.len(), 2);
+        assert_eq!(mariadb.session_default("sql_mode"), Some("STRICT_TRANS_TABLES"));
+        let more = of(&[("max_connections", "9"), ("sort_buffer_size", "8"), ("version", "10.11.14-MariaDB")]);
+        assert_eq!(more.session_defaults, [("sort_buffer_size".to_owned(), "8".to_owned())]);
         let mysql = of(&[("version", "9.7.0"), ("read_only", "OFF"), ("gtid_mode", "OFF_PERMISSIVE")]);
         assert!(!mysql.read_only && !mysql.gtid_mode);
         assert!(of(&[("read_only", "NO_LOCK_NO_ADMIN")]).read_only);

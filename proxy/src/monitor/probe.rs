@@ -116,7 +116,8 @@ impl Probe {
         let monitor = &config.monitor;
         let mut conn = self.pool.get().await?;
         let facts_due = self.known.facts_at.is_none_or(|at| at.elapsed() >= FACTS_EVERY);
-        if conn.take_fresh() || facts_due {
+        let changed = self.server.take_globals_changed();
+        if conn.take_fresh() || facts_due || changed {
             self.read_facts(&mut conn, monitor.probe_timeout).await?;
         }
         let asked = Moment::now();

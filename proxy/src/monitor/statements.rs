@@ -11,6 +11,10 @@ const MYSQL_REPLICA_WORD: u32 = 80_022;
 /// First MariaDB whose collations are named apart from their character sets.
 const MARIADB_FULL_COLLATION_NAME: u32 = 101_001;
 
+/// The globals of MariaDB of which each session gets a copy.
+pub const COPIED_GLOBALS: &str =
+    "SELECT LOWER(VARIABLE_NAME) FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_SCOPE = 'SESSION'";
+
 /// The state of a server, in one row of five columns: read_only, server id, GTID position, clock, heartbeat.
 ///
 /// `heartbeat` is the schema and the shard, or None where no heartbeat is to be read. Neither holds a quote

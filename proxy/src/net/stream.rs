@@ -89,18 +89,15 @@ impl Stream {
         self.poll_flush(cx)
     }
 
-    /// Sends both strings; a plain socket with one `writev`, the others as one record or frame if they are
-    /// small.
-    pub async fn write_all_two(&mut self, mut a: &[u8], mut b: &[u8]) -> io::Result<()> {
-        let joins = !self.is_plain() && a.len() + b.len() <= JOINED;
-        let joined = if joins { [a, b].concat() } else { Vec::new() };
-        if joins {
-            (a, b) = (&joined, &[]);
-        }
-        poll_fn(|cx| self.poll_write_two(cx, &mut a, &mut b)).await
+    /// Both strings as one, where that makes one record or frame of two small ones.
+    #[must_use]
+    pub fn joined(&self, a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
+        let joins = !self.is_plain() && !a.is_empty() && !b.is_empty() && a.len() + b.len() <= JOINED;
+        joins.then(|| [a, b].concat())
     }
 
-    fn poll_write_two(&mut self, cx: &mut Context<'_>, a: &mut &[u8], b: &mut &[u8]) -> Poll<io::Result<()>> {
+    /// Sends both strings, a plain socket with one `writev`. Each is shortened by what was taken.
+    pub fn poll_write_two(&mut self, cx: &mut Context<'_>, a: &mut &[u8], b: &mut &[u8]) -> Poll<io::Result<()>> {
         if let Self::Plain(socket) = self {
             while !a.is_empty() && !b.is_empty() {
                 let parts = [IoSlice::new(a), IoSlice::new(b)];

@@ -28,11 +28,18 @@ pub struct ServerInfo {
     pub lower_case_table_names: u8,
     /// `@@sql_mode`, as new sessions get it.
     pub sql_mode: String,
-    /// All global variables that new sessions inherit and applications notice, sorted by name.
+    /// All global variables that new sessions inherit, sorted by name.
     pub session_defaults: Vec<(String, String)>,
 }
 
 impl ServerInfo {
+    /// The global value of a variable of which sessions get a copy.
+    #[must_use]
+    pub fn session_default(&self, name: &str) -> Option<&str> {
+        let at = self.session_defaults.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok()?;
+        Some(&self.session_defaults[at].1)
+    }
+
     /// 101114 from `10.11.14-MariaDB-0+deb12u2`. Parts that are missing count as 0.
     #[must_use]
     pub fn parse_version(text: &str) -> (ServerKind, u32) {

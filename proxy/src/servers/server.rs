@@ -1,7 +1,7 @@
 //! One server: what was configured, and what the monitor and the data path have learned of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -78,6 +78,8 @@ pub struct Server {
     info: ArcSwapOption<ServerInfo>,
     applied_gtid: ArcSwapOption<GtidSet>,
     pool_generation: AtomicU64,
+    /// Its globals have been changed since they were read.
+    globals_changed: AtomicBool,
 }
 
 impl Server {
@@ -101,6 +103,7 @@ impl Server {
             info: ArcSwapOption::empty(),
             applied_gtid: ArcSwapOption::empty(),
             pool_generation: AtomicU64::new(0),
+            globals_changed: AtomicBool::new(false),
         }
     }
 
@@ -228,6 +231,17 @@ impl Server {
     /// Makes every pooled connection one of an older generation.
     pub fn recycle_pools(&self) {
         self.pool_generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A session has changed its globals: pooled connections have the old ones, and so has [`Self::info`].
+    pub fn globals_changed(&self) {
+        self.globals_changed.store(true, Ordering::Release);
+        self.recycle_pools();
+    }
+
+    /// Whether the globals have to be read again; asked once.
+    pub(crate) fn take_globals_changed(&self) -> bool {
+        self.globals_changed.swap(false, Ordering::AcqRel)
     }
 
     /// The monitor's conclusion. A server that begins to take reads is given them slowly.

@@ -1,6 +1,7 @@
 //! The client's side of a session: whole packets in, replies out, alarms while waiting.
 
 use super::tracking::ClientTracking;
+use super::watch::{Heard, WATCH_CLIENT_AFTER_MS, usual_write_limit};
 use crate::core::Core;
 use crate::core::alarm::SessionCell;
 use crate::core::buffers::Buf;
@@ -13,6 +14,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// What came instead of, or as, the next packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub struct ClientSide {
     pub capabilities: Capabilities,
     pub cell: Rc<SessionCell>,
     pub tracking: ClientTracking,
-    core: Rc<Core>,
+    pub(super) core: Rc<Core>,
     /// Bytes received and not consumed; None while idle.
     pub buf: Option<Buf>,
     /// The client has said COM_QUIT: it reads nothing any more.
@@ -71,12 +73,40 @@ impl ClientSide {
         }
     }
 
-    /// Reads more of the current packet exchange (LOCAL INFILE data), without alarms.
-    pub async fn fill(&mut self, buf: &mut Buf, need: usize) -> io::Result<bool> {
+    /// Reads more of the current packet exchange (LOCAL INFILE data). `is_wanted`: somebody still waits for it.
+    pub(super) async fn fill(
+        &mut self,
+        buf: &mut Buf,
+        need: usize,
+        is_wanted: impl Fn() -> bool,
+    ) -> io::Result<DataFill> {
         buf.make_room(need);
-        let n = self.stream.read(buf.space()).await?;
-        buf.advance_end(n);
-        Ok(n > 0)
+        let since = self.core.clock.now_ms();
+        let filled = poll_fn(|cx| {
+            if let Poll::Ready(read) = self.stream.poll_read(cx, buf.space()) {
+                return Poll::Ready(
+                    read.map(|n| if n == 0 { DataFill::Heard(Heard::ClientGone) } else { DataFill::Bytes(n) }),
+                );
+            }
+            self.cell.park(cx);
+            let now = self.core.clock.now_ms();
+            self.cell.set_deadline(now + WATCH_CLIENT_AFTER_MS);
+            if self.cell.handle.is_killed() {
+                Poll::Ready(Ok(DataFill::Heard(Heard::Killed)))
+            } else if !is_wanted() {
+                Poll::Ready(Ok(DataFill::Unwanted))
+            } else if now.saturating_sub(since) >= self.patience(Duration::MAX) {
+                Poll::Ready(Ok(DataFill::Heard(Heard::ClientGone)))
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        self.cell.set_deadline(u64::MAX);
+        if let Ok(DataFill::Bytes(n)) = &filled {
+            buf.advance_end(*n);
+        }
+        filled
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, need: usize) -> Poll<io::Result<Fill>> {
@@ -115,7 +145,7 @@ impl ClientSide {
     }
 
     pub async fn send(&mut self, wire: &[u8]) -> io::Result<()> {
-        self.stream.write_all(wire).await
+        Ok(self.deliver(wire, &[], usual_write_limit).await?)
     }
 
     pub async fn send_error(&mut self, sequence: u8, error: &ClientError) -> io::Result<()> {
@@ -172,4 +202,12 @@ enum Fill {
     Bytes,
     Closed,
     Alarm,
+}
+
+/// What came of a wait for the client's data.
+pub(super) enum DataFill {
+    Bytes(usize),
+    Heard(Heard),
+    /// Nobody waits for the data any more.
+    Unwanted,
 }

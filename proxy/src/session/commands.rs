@@ -2,6 +2,7 @@
 
 use super::execute::Request;
 use super::kill::KillWhat;
+use super::lease::NoLease;
 use super::results::ResultState;
 use super::stmt::StatementTable;
 use super::sync::{CLIENT_CHARSET, SERVER_DEFAULT};
@@ -17,7 +18,7 @@ use pointsman_planner::{
 };
 use pointsman_protocol::Command;
 use pointsman_protocol::command::COM_INIT_DB;
-use pointsman_protocol::reply::{OkPacket, Status};
+use pointsman_protocol::reply::OkPacket;
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
 use std::rc::Rc;
@@ -147,7 +148,7 @@ impl Session {
         let plan = RoutePlan { role: Role::Any, reason: RouteReason::SessionOnly, max_lag_ms: None, writes: false };
         let asked = self.check_schema(&plan).await;
         let result = match asked {
-            Err(Refusal { may_lag: true, .. }) if self.confirmed_writer(&self.shard()).await.0.is_some() => {
+            Err(Refusal { may_lag: true, .. }) if self.has_writer().await => {
                 self.stay_on_writer();
                 self.check_schema(&RoutePlan { role: Role::Writer, ..plan }).await
             }
@@ -161,7 +162,7 @@ impl Session {
     }
 
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
-        let lease = self.lease(plan, Reads::default(), None).await.map_err(|e| e.error)?;
+        let lease = self.lease(plan, Reads::default(), None).await.map_err(NoLease::into_error)?;
         let mut conn = lease.conn;
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();
@@ -223,7 +224,7 @@ impl Session {
         self.pins.clear();
         self.results = ResultState::default();
         self.statements = None::<Box<StatementTable>>;
-        self.status = Status::AUTOCOMMIT;
+        self.status = self.core.initial_status();
         self.client.tracking = ClientTracking::default();
         self.hold_until = u64::MAX;
         self.state.reset(&self.core.clone(), charset, self.client.capabilities);

@@ -83,13 +83,14 @@ impl Session {
             attempts += 1;
             let lease = match self.lease(&plan, request.reads, exclude).await {
                 Ok(lease) => lease,
-                Err(NoLease { server, .. })
-                    if server.is_some() && plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
+                Err(NoLease::Refused { server: Some(server), .. })
+                    if plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
                 {
-                    exclude = server;
+                    exclude = Some(server);
                     continue;
                 }
-                Err(e) => break e.error,
+                Err(NoLease::Refused { error, .. }) => break error,
+                Err(NoLease::Over) => return Ok((Next::Close, None)),
             };
             let server = lease.conn.server.id;
             match self.attempt(lease, request, &mut outcome).await? {
@@ -182,7 +183,7 @@ impl Session {
             intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
-        let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
+        let mut relay = Relay::new(&mut self.client, conn, &self.core, &self.state.wanted.vars, mode, outcome);
         let ended = relay.run(buf).await;
         relay.finish();
         ended.map_err(Failure::Relay)
@@ -409,7 +410,10 @@ impl Session {
             Effect::SetSessionVar { name, to_default: true } if name == "timestamp" => {
                 self.state.forget_var(&self.core.clone(), name);
             }
-            Effect::SetGlobalVar { .. } => conn.server.recycle_pools(),
+            Effect::SetGlobalVar { .. } => {
+                conn.server.globals_changed();
+                self.shard().reprobe();
+            }
             Effect::PrepareText { name, text } => self.note_prepared_text(name, text),
             _ => {}
         }

@@ -1,15 +1,17 @@
 //! LOAD DATA LOCAL INFILE: the client's file streams through to the server, frame by frame, never held whole.
 
-use super::client::ClientSide;
+use super::client::{ClientSide, DataFill};
 use super::relay::RelayError;
-use crate::backend::conn::{BackendConn, BackendError};
+use super::watch::Heard;
+use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use pointsman_protocol::ProtocolError;
 use pointsman_protocol::frame::{HEADER_LEN, Header};
 use pointsman_protocol::response::ResponseReader;
 use std::io;
 
-/// Forwards the client's packets up to and with the empty one that ends the file.
+/// Forwards the client's packets up to and with the empty one that ends the file. The connection counts as broken
+/// meanwhile: a server that waits for a file which does not come is told so by closing, as by a client of its own.
 pub async fn forward(
     client: &mut ClientSide,
     conn: &mut BackendConn,
@@ -21,26 +23,42 @@ pub async fn forward(
     let shift = reader.shift();
     let mut body_left = 0;
     let mut ended = false;
+    conn.readiness = Readiness::Broken;
     while !ended {
         let (whole, next) = number_frames(buf.filled_mut(), shift, &mut body_left, &mut ended);
         if let Some(sequence) = next {
             reader.resume_after_client(sequence);
         }
         if whole > 0 {
-            conn.io.write_all(&buf.filled()[..whole]).await.map_err(|e| server_gone(e, reader))?;
+            let sent = client.heed_end(conn.io.write_all(&buf.filled()[..whole])).await.map_err(given_up)?;
+            sent.map_err(server_gone)?;
             buf.consume(whole);
         }
-        if !ended && !client.fill(&mut buf, HEADER_LEN).await.map_err(RelayError::Client)? {
-            return Err(RelayError::Client(io::ErrorKind::UnexpectedEof.into()));
+        if !ended {
+            // A server that speaks before the end of the file has given up: its net_read_timeout, or a KILL of its own.
+            let filled = client.fill(&mut buf, HEADER_LEN, || !conn.io.has_pending_input()).await;
+            match filled.map_err(RelayError::Client)? {
+                DataFill::Bytes(_) => {}
+                DataFill::Heard(heard) => return Err(given_up(heard)),
+                DataFill::Unwanted => return Err(server_gone(io::ErrorKind::ConnectionAborted.into())),
+            }
         }
     }
+    conn.readiness = Readiness::Busy;
     client.finish(buf, 0);
     Ok(())
 }
 
-fn server_gone(error: io::Error, reader: &ResponseReader) -> RelayError {
-    let boundary = Some(reader.clone().replace_packet());
-    RelayError::Server { error: BackendError::Io(error), sent: true, boundary }
+fn given_up(heard: Heard) -> RelayError {
+    match heard {
+        Heard::Killed => RelayError::Killed,
+        Heard::ClientGone | Heard::Interrupted => RelayError::Client(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The client is in the middle of its file and reads no error: its connection ends, as the server's has.
+fn server_gone(error: io::Error) -> RelayError {
+    RelayError::Server { error: BackendError::Io(error), sent: true, boundary: None }
 }
 
 /// Renumbers the frame headers in `bytes`. Gives how many bytes may go out (a torn header stays) and the number

@@ -1,9 +1,10 @@
 //! KILL: ending another session or its statement, and stopping a statement on its server.
 
 use super::execute::Request;
+use super::lease::NoLease;
 use super::sync::Needs;
 use super::{Session, Step};
-use crate::backend::conn::{BackendConn, BackendError, SmallReply};
+use crate::backend::conn::{BackendConn, BackendError, Readiness, SmallReply};
 use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
 use pointsman_planner::{
@@ -81,6 +82,8 @@ impl Session {
             }
         } else if victim.id == self.client.cell.handle.id {
             return self.answer_error(sequence, &ClientError::interrupted()).await;
+        } else {
+            victim.interrupt();
         }
         let (_aimed, lease) = victim.aim();
         if let Some((server, thread)) = lease {
@@ -130,7 +133,7 @@ impl Session {
             max_lag_ms: None,
             writes: false,
         };
-        let mut conn = self.lease(&plan, Reads::USER_VARS, None).await.map_err(|e| e.error)?.conn;
+        let mut conn = self.lease(&plan, Reads::USER_VARS, None).await.map_err(NoLease::into_error)?.conn;
         let needs = self.needs(Reads::USER_VARS);
         let reply = self.ask_on(&mut conn, query, needs).await;
         let server = conn.server.addr.to_string();
@@ -164,6 +167,11 @@ impl Session {
     /// The client has gone in the middle of a statement: a read, or a wait for a lock, is stopped on its
     /// server, a write goes to its end as it would directly.
     pub(super) async fn client_gone(&mut self, mut conn: Box<BackendConn>, request: &Request<'_>) {
+        if conn.readiness == Readiness::Broken {
+            // It waits for the rest of a file.
+            drop(conn);
+            return self.lose_lease();
+        }
         let waits = request.analysis.effects().any(|e| matches!(e, Effect::GetLock { .. }));
         if request.analysis.access() <= Access::Read || waits {
             self.stop_server_statement(&conn).await;

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::sync::Needs;
+use super::watch::Heard;
 use crate::backend::conn::{BackendConn, PoolKey};
 use crate::backend::open::Identity;
 use crate::backend::pool::Acquired;
@@ -15,16 +16,36 @@ use pointsman_shard_map::ServerId;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why there is no connection, and whose fault it is where a server's.
-pub struct NoLease {
-    pub error: ClientError,
-    /// The server that could not be reached: another one may do.
-    pub server: Option<ServerId>,
+/// Why there is no connection.
+pub enum NoLease {
+    /// `server`: the one that could not be reached; another may do.
+    Refused { error: ClientError, server: Option<ServerId> },
+    /// The session was killed or its client is gone: nothing may be sent any more.
+    Over,
 }
 
 impl From<ClientError> for NoLease {
     fn from(error: ClientError) -> Self {
-        Self { error, server: None }
+        Self::Refused { error, server: None }
+    }
+}
+
+impl From<Heard> for NoLease {
+    fn from(heard: Heard) -> Self {
+        match heard {
+            Heard::Killed | Heard::ClientGone => Self::Over,
+            Heard::Interrupted => ClientError::interrupted().into(),
+        }
+    }
+}
+
+impl NoLease {
+    /// For those who can only pass an error on; a session that is over ends by itself then.
+    pub fn into_error(self) -> ClientError {
+        match self {
+            Self::Refused { error, .. } => error,
+            Self::Over => ClientError::interrupted(),
+        }
     }
 }
 
@@ -86,7 +107,13 @@ impl Session {
             return Ok(Lease { conn, spill: None });
         }
         let shard = self.shard();
-        let (writer, waited) = self.confirmed_writer(&shard).await;
+        let (writer, waited) = match self.confirmed_writer(&shard).await {
+            Ok(found) => found,
+            Err(heard) => {
+                self.lease = Some(conn);
+                return Err(heard.into());
+            }
+        };
         match writer {
             Some(writer) if writer == conn.server.id => Ok(Lease { conn, spill: None }),
             Some(_) if self.status.contains(Status::IN_TRANS) => {
@@ -137,18 +164,24 @@ impl Session {
     }
 
     /// The confirmed writer, waited for as long as configured; and how long that was.
-    pub(super) async fn confirmed_writer(&self, shard: &Shard) -> (Option<ServerId>, u64) {
+    pub(super) async fn confirmed_writer(&self, shard: &Shard) -> Result<(Option<ServerId>, u64), Heard> {
         if let Some(writer) = shard.confirmed_writer() {
-            return (Some(writer), 0);
+            return Ok((Some(writer), 0));
         }
         let wait = self.core.config().monitor.no_writer_wait;
-        let news = Box::pin(self.core.shared.timers.timeout(wait, shard.wait_for_writer())).await;
-        (news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64)
+        let news = self.client.heed(self.core.shared.timers.timeout(wait, shard.wait_for_writer()));
+        let news = Box::pin(news).await?;
+        Ok((news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64))
+    }
+
+    /// Whether there is a confirmed writer, after a wait for it.
+    pub(super) async fn has_writer(&self) -> bool {
+        matches!(self.confirmed_writer(&self.shard()).await, Ok((Some(_), _)))
     }
 
     pub(super) async fn writer(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
-        let (writer, waited) = self.confirmed_writer(&shard).await;
+        let (writer, waited) = self.confirmed_writer(&shard).await?;
         let writer = writer.ok_or_else(|| ClientError::no_writer(&shard.name, waited))?;
         self.lease_from(writer, None).await
     }
@@ -159,18 +192,18 @@ impl Session {
     async fn any(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
         let random = self.core.random();
+        let is_final = |lease: &Result<Lease, NoLease>| !matches!(lease, Err(NoLease::Refused { server: Some(_), .. }));
         if self.core.clock.now_ms() >= self.freshness.writer_until_ms {
             let token = self.freshness.token.as_deref();
             let request = ReadRequest { token, random, ..ReadRequest::default() };
-            if let Some(Ok(lease)) = self.lease_at(choose_reader(&shard, &request)).await {
-                return Ok(lease);
+            if let Some(end) = self.lease_at(choose_reader(&shard, &request)).await.filter(is_final) {
+                return end;
             }
         }
         if shard.confirmed_writer().is_none()
             && let Some(id) = any_server(&shard, random)
-            && let Ok(lease) = self.lease_from(id, None).await
         {
-            return Ok(lease);
+            return self.lease_from(id, None).await;
         }
         self.writer().await
     }
@@ -186,8 +219,8 @@ impl Session {
         let target = match choose_reader(&shard, &request) {
             ReadTarget::NoneQualifies => {
                 let wait = self.core.config().pool.wait_timeout;
-                let reader = Box::pin(self.core.shared.timers.timeout(wait, wait_for_reader(&shard, &request))).await;
-                reader.unwrap_or(ReadTarget::NoneQualifies)
+                let reader = self.core.shared.timers.timeout(wait, wait_for_reader(&shard, &request));
+                Box::pin(self.client.heed(reader)).await?.unwrap_or(ReadTarget::NoneQualifies)
             }
             target => target,
         };
@@ -216,10 +249,8 @@ impl Session {
             return Ok(Lease { conn, spill });
         }
         let server = self.core.shared.servers.server(id).clone();
-        match Box::pin(self.connection(&server)).await {
-            Ok(conn) => Ok(Lease { conn, spill }),
-            Err(error) => Err(NoLease { error, server: Some(id) }),
-        }
+        let conn = Box::pin(self.connection(&server)).await?;
+        Ok(Lease { conn, spill })
     }
 
     pub(super) fn key(&self, server: ServerId) -> PoolKey {
@@ -228,7 +259,7 @@ impl Session {
     }
 
     /// A connection of this session's kind to this server.
-    pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, ClientError> {
+    pub(super) async fn connection(&mut self, server: &Arc<Server>) -> Result<Box<BackendConn>, NoLease> {
         let wait = self.core.config().pool.wait_timeout;
         let conn = self.connection_slowly(server, wait).await?;
         let conn = if self.core.config().always_switch { Box::pin(self.stained(conn)).await } else { conn };
@@ -252,24 +283,24 @@ impl Session {
         conn
     }
 
-    async fn connection_slowly(
-        &mut self,
-        server: &Arc<Server>,
-        wait: Duration,
-    ) -> Result<Box<BackendConn>, ClientError> {
+    async fn connection_slowly(&mut self, server: &Arc<Server>, wait: Duration) -> Result<Box<BackendConn>, NoLease> {
         self.follow_account();
         let key = self.key(server.id);
-        match self.core.acquire(key, &self.state.wanted, wait).await {
-            Acquired::Idle(conn) => Ok(conn),
+        let error = match self.client.heed(self.core.acquire(key, &self.state.wanted, wait)).await? {
+            Acquired::Idle(conn) => return Ok(conn),
             Acquired::Slot(slot) => {
-                let opened = self.core.open(server, key, &self.identity, self.state.wanted.charset, slot).await;
-                opened.map_err(|e| {
-                    tracing::warn!(server = %server.addr, error = %e, "no connection for a session");
-                    e.to_client(server)
-                })
+                let open = self.core.open(server, key, &self.identity, self.state.wanted.charset, slot);
+                match self.client.heed(open).await? {
+                    Ok(conn) => return Ok(conn),
+                    Err(e) => {
+                        tracing::warn!(server = %server.addr, error = %e, "no connection for a session");
+                        e.to_client(server)
+                    }
+                }
             }
-            Acquired::TimedOut => Err(ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64)),
-        }
+            Acquired::TimedOut => ClientError::pool_timeout(&server.addr.to_string(), wait.as_millis() as u64),
+        };
+        Err(NoLease::Refused { error, server: Some(server.id) })
     }
 
     /// A reload may have changed who this user is at the servers. The session itself goes on, as it would at a server

@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of one statement kept in memory.
 const IN_MEMORY: usize = 256 * 1024;
+/// Bytes of all statements together kept in memory: beyond, they go to files.
+const IN_MEMORY_TOGETHER: u64 = 64 * 1024 * 1024;
 /// Read back and sent to a server at one time.
 const BLOCK: usize = 256 * 1024;
 /// What a piece counts beside its bytes when it is not joined to the one before.
@@ -46,9 +48,32 @@ pub(super) struct LongDataStore {
     pieces: Vec<Piece>,
     /// Data bytes, and what the pieces cost.
     counted: usize,
-    memory: Vec<u8>,
+    memory: Held,
     spool: Option<Spool>,
     refusal: Option<Refusal>,
+}
+
+/// Bytes in memory, counted with those of all others.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    total: Option<Arc<AtomicU64>>,
+}
+
+impl Held {
+    fn push(&mut self, core: &Core, data: &[u8]) {
+        let total = self.total.get_or_insert_with(|| core.shared.long_data_held.clone());
+        total.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.bytes.extend_from_slice(data);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(total) = &self.total {
+            total.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Bytes behind those in memory. The file has no name; it goes with the last handle.
@@ -133,8 +158,10 @@ impl LongDataStore {
             Some(last) => last.len += data.data.len(),
             None => self.pieces.push(Piece { parameter: data.parameter, len: data.data.len() }),
         }
-        if self.spool.is_none() && self.memory.len() + data.data.len() <= IN_MEMORY {
-            self.memory.extend_from_slice(data.data);
+        let together = core.shared.long_data_held.load(Ordering::Relaxed).saturating_add(data.data.len() as u64);
+        let fits = self.memory.bytes.len() + data.data.len() <= IN_MEMORY && together <= IN_MEMORY_TOGETHER;
+        if self.spool.is_none() && fits {
+            self.memory.push(core, data.data);
             return Ok(());
         }
         let all = core.shared.spooled.load(Ordering::Relaxed).saturating_add(data.data.len() as u64);
@@ -189,10 +216,10 @@ impl LongDataStore {
     async fn block(&self, at: usize, end: usize) -> io::Result<Vec<u8>> {
         let end = end.min(at + BLOCK);
         match &self.spool {
-            Some(spool) if at >= self.memory.len() => {
-                spool.read((at - self.memory.len()) as u64, vec![0; end - at]).await
+            Some(spool) if at >= self.memory.bytes.len() => {
+                spool.read((at - self.memory.bytes.len()) as u64, vec![0; end - at]).await
             }
-            _ => Ok(self.memory[at..end.min(self.memory.len())].to_vec()),
+            _ => Ok(self.memory.bytes[at..end.min(self.memory.bytes.len())].to_vec()),
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod sync;
 mod text_statements;
 pub mod tracking;
 pub mod vars;
+mod watch;
 
 use crate::backend::conn::BackendConn;
 use crate::backend::open::Identity;
@@ -101,7 +102,7 @@ impl Session {
             salt: login.salt,
             shard: ShardId(0),
             state,
-            status: Status::AUTOCOMMIT,
+            status: core.initial_status(),
             lease: None,
             hold_until: u64::MAX,
             pins: Pins::default(),

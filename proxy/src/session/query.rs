@@ -3,7 +3,7 @@
 use super::diagnostics::RowFormat;
 use super::execute::Request;
 use super::kill::KillWhat;
-use super::results::{Diagnostics, Kept};
+use super::results::{Diagnostics, Kept, reads_earlier_diagnostics};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
@@ -27,6 +27,10 @@ impl Session {
             if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {
                 return step;
             }
+        }
+        if reads.contains(Reads::DIAGNOSTICS) && self.needs_copy_in_stack(&analysis) {
+            let error = ClientError::not_supported("SHOW WARNINGS among stacked statements after result_state_hold_ms");
+            return self.answer_error(sequence, &error).await;
         }
         if self.status.contains(Status::IN_TRANS_READONLY) {
             Box::pin(self.leave_read_only(&analysis)).await;
@@ -66,7 +70,7 @@ impl Session {
         };
         let facts = SessionFacts {
             transaction,
-            autocommit: self.status.contains(Status::AUTOCOMMIT),
+            autocommit: self.status.contains(Status::AUTOCOMMIT) && !self.state.autocommit_off_untold,
             pinned: self.pins.is_pinned(),
             in_system_schema: self.state.wanted.schema.as_deref().is_some_and(is_system_schema),
         };
@@ -84,6 +88,13 @@ impl Session {
             StatementKind::GetDiagnostics => self.get_diagnostics(text, analysis.reads(), sequence).await,
             _ => None,
         }
+    }
+
+    /// Whether one of stacked statements asks for warnings of which there is only the copy.
+    fn needs_copy_in_stack(&self, analysis: &Analysis) -> bool {
+        analysis.statements.len() > 1
+            && matches!(self.results.diagnostics, Diagnostics::Captured(_))
+            && reads_earlier_diagnostics(&analysis.statements, self.state.reading.server)
     }
 
     /// KILL, in either protocol.

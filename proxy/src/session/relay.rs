@@ -6,6 +6,8 @@
 use super::client::ClientSide;
 use super::definitions::LONGEST;
 use super::tracking::Changer;
+use super::vars::Vars;
+use super::watch::{WATCH_CLIENT_AFTER_MS, write_limit};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use crate::core::buffers::Buf;
@@ -25,8 +27,6 @@ const COPY_BELOW: usize = 4 * 1024;
 /// The monitor has called the server down at this many looks in a row: a read is taken elsewhere. (One second; a
 /// server that is merely busy answers the monitor before.)
 const ABANDON_AFTER_LOOKS: u32 = 20;
-/// A client that has gone is looked for only when the server has been silent this long.
-const WATCH_CLIENT_AFTER_MS: u64 = 50;
 
 /// ER_OPTION_PREVENTS_STATEMENT.
 const ER_READ_ONLY: u16 = 1290;
@@ -121,6 +121,8 @@ pub struct Relay<'a> {
     pub client: &'a mut ClientSide,
     pub conn: &'a mut BackendConn,
     pub core: &'a Core,
+    /// The session's own.
+    vars: &'a Vars,
     mode: RelayMode<'a>,
     reader: ResponseReader,
     /// Bytes of the read buffer that go out as they are, behind `out`.
@@ -139,6 +141,7 @@ impl<'a> Relay<'a> {
         client: &'a mut ClientSide,
         conn: &'a mut BackendConn,
         core: &'a Core,
+        vars: &'a Vars,
         mode: RelayMode<'a>,
         outcome: &'a mut Outcome,
     ) -> Self {
@@ -146,7 +149,7 @@ impl<'a> Relay<'a> {
         let out = core.buffers.take_vec();
         let copy = mode.copies.then(Vec::new);
         *outcome = Outcome { status: mode.status, copy, ..Outcome::default() };
-        Self { client, conn, core, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
+        Self { client, conn, core, vars, mode, reader, direct: 0..0, out, held_eof: None, open_status: None, outcome }
     }
 
     fn client_deprecates_eof(&self) -> bool {
@@ -243,14 +246,8 @@ impl<'a> Relay<'a> {
             let held = self.held_eof.map_or(self.out.len(), |(at, _)| at);
             let direct = &buf.filled()[self.direct.clone()];
             self.outcome.note_sent(&self.out[..held], direct);
-            let sent = if direct.is_empty() {
-                self.client.stream.write_all(&self.out[..held]).await
-            } else if self.out.is_empty() {
-                self.client.stream.write_all(direct).await
-            } else {
-                self.client.stream.write_all_two(&self.out, direct).await
-            };
-            sent.map_err(RelayError::Client)?;
+            let first = if direct.is_empty() { &self.out[..held] } else { &self.out[..] };
+            self.client.deliver(first, direct, || write_limit(self.vars, &self.conn.server)).await?;
             self.out.drain(..held);
             // What is sent stays as it was guessed: a result of more than one read.
             self.open_status = None;
@@ -333,9 +330,13 @@ impl<'a> Relay<'a> {
         end_packet(&mut self.out, start);
     }
 
-    /// A server sends the EOF behind the definitions with the flags that its final one has, too.
-    fn set_open_status(&mut self, status: Status) {
+    /// A server sends the EOF behind the definitions with the flags that its final one has, too; and where no rows come
+    /// between them, mostly with the same warnings: those of the statement as such.
+    fn set_open_status(&mut self, status: Status, warnings: u16) {
         let Some(at) = self.open_status.take() else { return };
+        if let (0, Some(bytes)) = (self.reader.rows(), self.out.get_mut(at - 2..at)) {
+            bytes.copy_from_slice(&warnings.to_le_bytes());
+        }
         let flags = status.difference(Status::SESSION_STATE_CHANGED | Status::LAST_ROW_SENT | Status::QUERY_WAS_SLOW);
         if let Some(bytes) = self.out.get_mut(at..at + 2) {
             bytes.copy_from_slice(&flags.bits().to_le_bytes());
@@ -417,7 +418,7 @@ impl<'a> Relay<'a> {
             self.pass_packet(buf, at, len);
             return Ok(());
         }
-        self.set_open_status(ok.status);
+        self.set_open_status(ok.status, ok.warnings);
         let (changes, status) = self.client.tracking.filter(&ok, self.mode.changer);
         let ok = OkPacket { status, changes: changes.as_bytes(), ..ok };
         self.reader.accept(Control::End, payload, ok.status)?;

@@ -124,6 +124,15 @@ impl LeavesDiagnostics {
     }
 }
 
+/// Whether stacked statements begin with ones that read the list of warnings as it was before all of them.
+#[must_use]
+pub fn reads_earlier_diagnostics(statements: &[Statement], server: ServerKind) -> bool {
+    use StatementKind::{GetDiagnostics, ShowErrors, ShowWarnings};
+    let clears = |s: &&Statement| LeavesDiagnostics::of(s, server) != LeavesDiagnostics::Kept;
+    let first = statements.iter().find(clears);
+    first.is_some_and(|s| matches!(s.kind, GetDiagnostics | ShowErrors | ShowWarnings))
+}
+
 /// Which results a statement leaves on its connection, told before it runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Leaves {

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// A connection that does not answer a clean-up by then is closed.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(2);
+/// What TLS and compression still have to say at the end is not waited for longer.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 impl Session {
     /// After a statement: keeps the connection where a transaction, a pin or results bind it, else gives it back.
@@ -183,8 +185,7 @@ impl Session {
     pub(super) fn set_idle_deadline(&mut self) {
         let config = self.core.config();
         let now = self.core.clock.now_ms();
-        let own = self.state.wanted.vars.get("wait_timeout").and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
-        let idle_s: u64 = own.unwrap_or(config.session.client_idle_timeout.as_secs());
+        let idle_s = self.state.idle_limit_s(config.session.client_idle_timeout.as_secs());
         let mut deadline = now.saturating_add(idle_s.saturating_mul(1000));
         if let (true, Some(limit)) = (self.status.contains(Status::IN_TRANS), config.session.idle_transaction_timeout) {
             deadline = deadline.min(now + limit.as_millis() as u64);
@@ -200,7 +201,11 @@ impl Session {
         }
         // Who has said goodbye waits for no answer: closing is enough.
         if !(self.client.has_quit && self.client.stream.is_plain()) {
-            self.client.stream.shutdown().await;
+            // A client that takes nothing does not take this either.
+            let shutdown = self.client.stream.shutdown();
+            if self.core.shared.timers.timeout(GOODBYE_LIMIT, shutdown).await.is_err() {
+                tracing::debug!(id = self.client.cell.handle.id, "a client takes no goodbye");
+            }
         }
     }
 

@@ -6,6 +6,8 @@ use super::sync::{COMPUTED, Wanted, family};
 use super::vars::{BIG_SELECTS, JOIN_LIMIT, Vars};
 use crate::backend::open::schema_name;
 use crate::core::Core;
+use crate::core::defaults::begins_without_autocommit;
+use crate::servers::ServerInfo;
 use pointsman_planner::reading::{ClientCharset, Reading, ServerKind};
 use pointsman_planner::{Analysis, Effect};
 use pointsman_protocol::Capabilities;
@@ -58,6 +60,11 @@ pub struct SessionState {
     pub reading: Reading,
     /// The schema that the session stands in although the servers no longer have it.
     pub(super) missing_schema: Option<Rc<str>>,
+    /// What the login gave it as `wait_timeout`, and what that is now, in seconds.
+    initial_wait_s: u64,
+    wait_s: u64,
+    /// Autocommit is off since the login, which MySQL's status does not tell.
+    pub(super) autocommit_off_untold: bool,
 }
 
 impl SessionState {
@@ -72,13 +79,16 @@ impl SessionState {
             reads_user_vars: false,
         };
         let reading = read_as(core, &wanted);
-        Self { wanted, reading, missing_schema: None }
+        let wait_s = wait_timeout(core, &wanted.vars);
+        let autocommit_off_untold = has_autocommit_off_untold(core, &wanted.vars);
+        Self { wanted, reading, missing_schema: None, initial_wait_s: wait_s, wait_s, autocommit_off_untold }
     }
 
     /// Back to what the login gave (COM_RESET_CONNECTION, COM_CHANGE_USER). The schema stays.
     pub fn reset(&mut self, core: &Core, charset: u16, capabilities: Capabilities) {
         let schema = self.wanted.schema.take().or(self.missing_schema.take());
-        *self = Self::new(core, charset, capabilities);
+        // Servers give the longer or shorter wait of CLIENT_INTERACTIVE to a login only.
+        *self = Self::new(core, charset, capabilities.difference(Capabilities::INTERACTIVE));
         self.wanted.schema = schema;
     }
 
@@ -114,6 +124,14 @@ impl SessionState {
     pub(super) fn set_vars(&mut self, core: &Core, vars: Vars) {
         self.wanted.vars = core.interner.intern(vars);
         self.reading = read_as(core, &self.wanted);
+        self.wait_s = wait_timeout(core, &self.wanted.vars);
+        self.autocommit_off_untold &= has_autocommit_off_untold(core, &self.wanted.vars);
+    }
+
+    /// How long the client may be silent, with the proxy's own limit: what the session has asked for goes before both.
+    #[must_use]
+    pub fn idle_limit_s(&self, own_limit: u64) -> u64 {
+        if self.wait_s == self.initial_wait_s { self.wait_s.min(own_limit) } else { self.wait_s }
     }
 
     pub fn set_multi_statements(&mut self, core: &Core, on: bool) {
@@ -139,22 +157,35 @@ fn passes(effect: &Effect, variable: &str) -> bool {
     matches!(effect, Effect::OneShotVar { name } | Effect::StatementVar { name } if name == variable)
 }
 
-/// CLIENT_IGNORE_SPACE is a login flag at the servers; here it is replayed as the sql_mode that it stands for.
+/// Two login flags change variables at the servers; here these are replayed.
 fn initial_vars(core: &Core, capabilities: Capabilities) -> Vars {
-    if !capabilities.contains(Capabilities::IGNORE_SPACE) {
-        return Vars::default();
+    let Some(info) = core.server_info() else { return Vars::default() };
+    let mut vars = Vars::default();
+    if capabilities.contains(Capabilities::IGNORE_SPACE) && !info.sql_mode.split(',').any(|m| m == "IGNORE_SPACE") {
+        let separator = if info.sql_mode.is_empty() { "" } else { "," };
+        vars = vars.with("sql_mode", format!("{}{separator}IGNORE_SPACE", info.sql_mode).as_bytes());
     }
-    let info = core.shared.servers.all().iter().find_map(|s| s.info());
-    let mode = info.map_or_else(String::new, |i| i.sql_mode.clone());
-    if mode.split(',').any(|m| m == "IGNORE_SPACE") {
-        return Vars::default();
+    if capabilities.contains(Capabilities::INTERACTIVE) && info.interactive_timeout != info.wait_timeout {
+        vars = vars.with(WAIT_TIMEOUT, info.interactive_timeout.to_string().as_bytes());
     }
-    let mode = if mode.is_empty() { "IGNORE_SPACE".to_owned() } else { format!("{mode},IGNORE_SPACE") };
-    Vars::default().with("sql_mode", mode.as_bytes())
+    vars
+}
+
+fn has_autocommit_off_untold(core: &Core, vars: &Vars) -> bool {
+    let untold = |info: &ServerInfo| info.kind == ServerKind::MySql && begins_without_autocommit(info);
+    vars.get("autocommit").is_none() && core.server_info().is_some_and(|info| untold(&info))
+}
+
+const WAIT_TIMEOUT: &str = "wait_timeout";
+
+/// The session's `wait_timeout` in seconds; without one, that of the servers.
+fn wait_timeout(core: &Core, vars: &Vars) -> u64 {
+    let own = vars.get(WAIT_TIMEOUT).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+    own.or_else(|| core.server_info().map(|info| u64::from(info.wait_timeout))).unwrap_or(u64::MAX)
 }
 
 fn read_as(core: &Core, wanted: &Wanted) -> Reading {
-    let info = core.shared.servers.all().iter().find_map(|s| s.info());
+    let info = core.server_info();
     let mode: Vec<u8> = match wanted.vars.get("sql_mode") {
         Some(mode) => mode.to_vec(),
         None => info.as_ref().map_or_else(Vec::new, |i| i.sql_mode.clone().into_bytes()),

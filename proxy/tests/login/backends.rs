@@ -171,16 +171,19 @@ async fn tls_modes(plain: &BackendTarget, login: &BackendLogin) {
 }
 
 #[tokio::test]
-async fn mysql9_if_there_is_one() {
-    let (Ok(address), Ok(socket), Ok(ca)) =
-        (std::env::var("MYSQL9_ADDRESS"), std::env::var("MYSQL9_SOCKET"), std::env::var("MYSQL9_CA"))
-    else {
-        eprintln!("not run: MYSQL9_ADDRESS, MYSQL9_SOCKET and MYSQL9_CA name no server");
-        return;
+async fn mysql9() {
+    let start = || match pointsman_tests::Server::start(pointsman_tests::Kind::MySql9) {
+        Err(pointsman_tests::LabError::Unavailable(why)) => {
+            pointsman_tests::skipped(&why);
+            None
+        }
+        started => Some(started.unwrap()),
     };
-    let plain = target(BackendAddress::Tcp(address.parse().unwrap()));
-    let unix = target(BackendAddress::Unix(socket.into()));
-    let root = login("root", clear("root"));
+    let Some(server) = tokio::task::spawn_blocking(start).await.unwrap() else { return };
+    let ca = server.dir().join("data/ca.pem");
+    let plain = tcp(server.port);
+    let unix = target(BackendAddress::Unix(server.dir().join("sock")));
+    let root = login("root", clear(""));
     let mut admin = works(&unix, &root).await.stream;
     for sql in ["DROP USER IF EXISTS app@'%'", "CREATE USER app@'%' IDENTIFIED BY 'päss'"] {
         let mut packets = Packets::new(&mut admin, 0);
@@ -200,7 +203,7 @@ async fn mysql9_if_there_is_one() {
     works(&plain, &app).await;
     works(&plain, &hash).await;
     works(&with_tls(&plain, TlsMode::Required, None), &app).await;
-    works(&with_tls(&plain, TlsMode::VerifyCa, Some(&ca.into())), &app).await;
+    works(&with_tls(&plain, TlsMode::VerifyCa, Some(&ca)), &app).await;
     for compression in [Compression::Zlib, Compression::Zstd(3)] {
         let ready = works(&BackendTarget { compression, ..plain.clone() }, &app).await;
         assert!(matches!(ready.stream, Stream::Compressed(_)), "{compression:?}");
@@ -208,4 +211,5 @@ async fn mysql9_if_there_is_one() {
     assert_eq!(refused_with(connect(&plain, &login("app", clear("no")), &Timers::here()).await), 1045);
     let unknown = BackendLogin { schema: Some("nowhere".into()), ..root };
     assert_eq!(refused_with(connect(&unix, &unknown, &Timers::here()).await), 1049);
+    tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
 }

@@ -1,8 +1,7 @@
 //! Logins against real peers: our client half at MariaDB servers, real clients at our server half.
 //!
-//! Needs Debian's mariadb-server, mariadb-client, php-cli with php-mysql, python3-pymysql and openssl. With
-//! `MYSQL9_ADDRESS` (host:port, TCP), `MYSQL9_SOCKET` and `MYSQL9_CA` set, an already running MySQL 9 whose
-//! root has the password `root` is tested too; with `MYSQL9_CLIENT` (a command line), its client.
+//! Needs Debian's mariadb-server, mariadb-client, php-cli with php-mysql, python3-pymysql and openssl; and MySQL 9, which is
+//! skipped where there can be none.
 
 // clippy.toml's permission covers #[test] functions, not their helpers.
 #![allow(clippy::unwrap_used)]

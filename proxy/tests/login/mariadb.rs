@@ -30,17 +30,21 @@ impl Server {
     pub fn start() -> Self {
         let dir = scratch("mariadb");
         let data = dir.join("data");
+        // In the system's, another server that starts would remove this one's tables as left behind.
+        let tmp = dir.join("tmp");
+        std::fs::create_dir_all(&tmp).unwrap();
+        let tmp = format!("--tmpdir={}", tmp.display());
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = format!("--user={}", String::from_utf8(user).unwrap().trim());
         let installed = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &user])
+            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &user, &tmp])
             .arg(format!("--datadir={}", data.display()))
             .output()
             .unwrap();
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
         let (port, socket, tls) = (free_port(), dir.join("s.sock"), certificates());
         let child = Command::new("mariadbd")
-            .args(["--no-defaults", &user, "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"])
+            .args(["--no-defaults", &user, &tmp, "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"])
             .args(["--plugin-load-add=auth_ed25519", "--plugin-maturity=unknown"])
             .arg(format!("--port={port}"))
             .arg(format!("--socket={}", socket.display()))

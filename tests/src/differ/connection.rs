@@ -58,6 +58,24 @@ impl Connection {
         self.query_with(statement, &|_| None)
     }
 
+    /// The row of a query that has one, as text; a server's error is [`WireError::Refused`].
+    pub fn row(&mut self, statement: &str) -> Result<Vec<String>, WireError> {
+        let mut row = Vec::new();
+        for event in self.query(statement.as_bytes())? {
+            match event {
+                Event::Err(e) => return Err(WireError::Refused { code: e.code, state: e.state, message: e.message }),
+                Event::Row(bytes) => {
+                    let mut reader = Reader(&bytes);
+                    while !reader.0.is_empty() {
+                        row.push(reader.value("value")?.map_or_else(|| "NULL".to_owned(), super::bytes::printable));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(row)
+    }
+
     pub fn query_with(&mut self, statement: &[u8], files: LocalFiles<'_>) -> Reply {
         self.send(command::QUERY, statement)?;
         self.results(files)

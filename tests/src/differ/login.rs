@@ -30,15 +30,13 @@ struct Greeting {
     plugin: String,
 }
 
-/// utf8mb4_general_ci: what mysqlnd sends by default.
-const CHARSET: u8 = 45;
 /// The largest packet that the client is ready to take (1 GiB, the protocol's own limit).
 const MAX_PACKET: u32 = 1 << 30;
 
 pub fn login(packets: &mut Packets, target: &Target, profile: &Profile) -> Result<Login, WireError> {
     let greeting = read_greeting(&packets.read()?)?;
     let capabilities = wanted(target, profile) & greeting.capabilities;
-    packets.write(&response(target, capabilities, &greeting)?)?;
+    packets.write(&response(target, capabilities, profile.charset, &greeting)?)?;
     let ok = finish(packets, &target.password, &greeting.salt, capabilities)?;
     Ok(Login {
         server_version: greeting.version,
@@ -75,11 +73,11 @@ fn read_greeting(packet: &[u8]) -> Result<Greeting, WireError> {
     Ok(Greeting { version, connection_id, charset, status, capabilities, salt, plugin })
 }
 
-fn response(target: &Target, capabilities: u32, greeting: &Greeting) -> Result<Vec<u8>, WireError> {
+fn response(target: &Target, capabilities: u32, charset: u8, greeting: &Greeting) -> Result<Vec<u8>, WireError> {
     let mut out = Vec::new();
     out.extend_from_slice(&capabilities.to_le_bytes());
     out.extend_from_slice(&MAX_PACKET.to_le_bytes());
-    out.push(CHARSET);
+    out.push(charset);
     out.extend_from_slice(&[0; 23]);
     out.extend_from_slice(target.user.as_bytes());
     out.push(0);

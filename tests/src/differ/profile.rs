@@ -7,6 +7,7 @@ pub mod capability {
     pub const LONG_FLAG: u32 = 1 << 2;
     pub const CONNECT_WITH_DB: u32 = 1 << 3;
     pub const LOCAL_FILES: u32 = 1 << 7;
+    pub const INTERACTIVE: u32 = 1 << 10;
     pub const PROTOCOL_41: u32 = 1 << 9;
     pub const TRANSACTIONS: u32 = 1 << 13;
     pub const SECURE_CONNECTION: u32 = 1 << 15;
@@ -37,7 +38,12 @@ pub struct Profile {
     pub name: &'static str,
     pub capabilities: u32,
     pub mode: Mode,
+    /// Collation id in the handshake.
+    pub charset: u8,
 }
+
+/// utf8mb4_general_ci: what mysqlnd sends by default.
+const CHARSET: u8 = 45;
 
 /// What every client since MySQL 5.7 sets.
 const COMMON: u32 = cap::LONG_PASSWORD
@@ -56,16 +62,19 @@ const MYSQLND: u32 = COMMON;
 const LIBMYSQLCLIENT: u32 = COMMON | cap::CONNECT_ATTRS | cap::SESSION_TRACK | cap::DEPRECATE_EOF;
 
 impl Profile {
-    pub const MYSQLND_TEXT: Self = Self { name: "mysqlnd-text", capabilities: MYSQLND, mode: Mode::Text };
-    pub const MYSQLND_BINARY: Self = Self { name: "mysqlnd-binary", capabilities: MYSQLND, mode: Mode::Binary };
-    pub const MYSQLND_CURSOR: Self = Self { name: "mysqlnd-cursor", capabilities: MYSQLND, mode: Mode::Cursor };
+    pub const MYSQLND_TEXT: Self =
+        Self { name: "mysqlnd-text", capabilities: MYSQLND, mode: Mode::Text, charset: CHARSET };
+    pub const MYSQLND_BINARY: Self =
+        Self { name: "mysqlnd-binary", capabilities: MYSQLND, mode: Mode::Binary, charset: CHARSET };
+    pub const MYSQLND_CURSOR: Self =
+        Self { name: "mysqlnd-cursor", capabilities: MYSQLND, mode: Mode::Cursor, charset: CHARSET };
     pub const LIBMYSQLCLIENT_TEXT: Self =
-        Self { name: "libmysqlclient-text", capabilities: LIBMYSQLCLIENT, mode: Mode::Text };
+        Self { name: "libmysqlclient-text", capabilities: LIBMYSQLCLIENT, mode: Mode::Text, charset: CHARSET };
     pub const LIBMYSQLCLIENT_BINARY: Self =
-        Self { name: "libmysqlclient-binary", capabilities: LIBMYSQLCLIENT, mode: Mode::Binary };
+        Self { name: "libmysqlclient-binary", capabilities: LIBMYSQLCLIENT, mode: Mode::Binary, charset: CHARSET };
     /// Connector/J and PDO set FOUND_ROWS: affected rows mean matched rows.
     pub const FOUND_ROWS_TEXT: Self =
-        Self { name: "found-rows-text", capabilities: MYSQLND | cap::FOUND_ROWS, mode: Mode::Text };
+        Self { name: "found-rows-text", capabilities: MYSQLND | cap::FOUND_ROWS, mode: Mode::Text, charset: CHARSET };
 
     pub const ALL: [Self; 6] = [
         Self::MYSQLND_TEXT,
@@ -79,6 +88,12 @@ impl Profile {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.name == name)
+    }
+
+    /// The same with one more capability.
+    #[must_use]
+    pub const fn with(self, capability: u32) -> Self {
+        Self { capabilities: self.capabilities | capability, ..self }
     }
 
     #[must_use]
