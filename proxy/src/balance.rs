@@ -79,6 +79,14 @@ pub fn choose_reader(shard: &Arc<Shard>, request: &ReadRequest<'_>) -> ReadTarge
     }
 }
 
+/// A server that answers, however far behind: for what needs no data.
+#[must_use]
+pub fn any_server(shard: &Shard, random: u64) -> Option<ServerId> {
+    let now = Moment::now();
+    let up = shard.servers.iter().map(Arc::as_ref).filter(|s| s.is_up_at(now)).collect::<Candidates<'_>>();
+    pick(&up, random, now)
+}
+
 /// Chooses, waiting for a replica to become fresh or a spill place to be free. Without end, unless the caller sets one.
 pub async fn wait_for_reader(shard: &Arc<Shard>, request: &ReadRequest<'_>) -> ReadTarget {
     loop {

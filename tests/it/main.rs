@@ -1,6 +1,7 @@
 //! The integration tests: one program, real servers, the real proxy.
 
 mod applications;
+mod away;
 mod blocked;
 mod command_line;
 mod conformance;

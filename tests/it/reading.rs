@@ -239,3 +239,30 @@ fn so_many_reads_spill_to_the_writer_and_the_rest_wait() -> Lab<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_schema_that_replicas_lack_is_found_on_the_writer() -> Lab<()> {
+    for kind in [Kind::MariaDb, Kind::MySql9] {
+        let Some(group) = GroupPlan::new(kind).masters(1).replicas(2).start_or_skip()? else { continue };
+        let proxy = Proxy::of(&group).shard("max_lag_ms = 60000").start()?;
+        trace::wait_for_readers(&proxy, &group, &replicas(&group))?;
+        let _blocked = (group.block_replica(1)?, group.block_replica(2)?);
+        let mut root = group.writer().client()?;
+        root.sql("CREATE DATABASE fresh")?;
+        root.sql("CREATE TABLE fresh.t (a INT)")?;
+        root.sql("INSERT INTO fresh.t VALUES (7)")?;
+        let mut inside = proxy.client()?;
+        inside.sql("USE fresh")?;
+        assert_eq!(inside.value("SELECT a FROM t")?, "7", "{kind:?} after USE");
+        let mut new = Client::connect(&proxy.login().schema("fresh"))?;
+        assert_eq!(new.value("SELECT a FROM t")?, "7", "{kind:?} after a login");
+        let mut changed = proxy.client()?;
+        changed.change_user(&proxy.login().schema("fresh"))?;
+        assert_eq!(changed.value("SELECT a FROM t")?, "7", "{kind:?} after a change of user");
+        let unknown = Client::connect(&proxy.login().schema("nowhere")).err().and_then(|e| e.code());
+        assert_eq!(unknown, Some(1049));
+        assert_eq!(inside.sql("USE nowhere").unwrap_err().code(), Some(1049));
+        assert_eq!(inside.value("SELECT DATABASE()")?, "fresh");
+    }
+    Ok(())
+}

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_shard_map::ServerId;
+use pointsman_shard_map::{GtidSet, ServerId};
 use tracing::{debug, info, warn};
 
 use super::freshness::Freshness;
-use super::lag::{self, LagRules, Measure, Pulse};
-use super::sight::{Reach, Sight, View};
+use super::lag::{self, LagRules, Measure, Newest, Pulse};
+use super::sight::{Heartbeat, Reach, Replication, Sight, View};
 use super::writer::{self, NoWriter, WriterVerdict};
 use crate::config::Monitoring;
 use crate::servers::{Confirmation, Lag, Moment, Server, Shard, Verdict};
@@ -43,6 +43,10 @@ struct Entry {
     freshness: Freshness,
     measure: Option<Measure>,
     lag: Option<Lag>,
+    /// Since when it is known to receive nothing from its source.
+    cut_off: Option<Moment>,
+    /// Its lag when it was last measured against the writer.
+    followed: Option<Lag>,
 }
 
 impl Board {
@@ -61,7 +65,10 @@ impl Board {
         self.entries[index].told.clear();
         server.set_applied_gtid(sight.applied.clone());
         server.set_down_reason(None);
-        self.entries[index].view = View { sight: Some(sight), reach: Reach::Answered };
+        let entry = &mut self.entries[index];
+        let since = entry.cut_off.unwrap_or_else(Moment::now);
+        entry.cut_off = sight.replication.is_cut_off().then_some(since);
+        entry.view = View { sight: Some(sight), reach: Reach::Answered };
         self.judge(index, config);
     }
 
@@ -160,24 +167,63 @@ impl Board {
         }
     }
 
+    /// Whether the writer, or a master that may be it by now, was seen after that moment. A replica that has lost its
+    /// source lags as soon as the source is known to live.
+    fn writer_seen_after(&self, moment: Moment, but: usize) -> bool {
+        self.entries[..self.shard.masters.len()].iter().enumerate().any(|(i, e)| {
+            let may_write = |s: &Sight| !s.read_only || self.writer == Some(self.shard.servers[i].id);
+            i != but && e.view.sight.as_ref().is_some_and(|s| s.asked > moment && may_write(s))
+        })
+    }
+
+    /// Measured against the writer; against the newest of the others where nobody can have anything newer to show.
+    fn lag_of(&self, index: usize, sight: &Sight, rules: &LagRules) -> (Lag, Measure) {
+        let lost_source = match (&sight.replication, self.entries[index].cut_off) {
+            // It does not tell, so all that counts is whether the writer still answers here.
+            (Replication::Unknown, _) => Some(sight.asked.minus(rules.sight_max_age)),
+            (_, since) => since,
+        };
+        match lost_source {
+            Some(since) if !self.writer_seen_after(since, index) => self.lag_behind_newest(index, sight),
+            _ => lag::lag_of(sight, self.pulse, rules),
+        }
+    }
+
+    fn lag_behind_newest(&self, index: usize, sight: &Sight) -> (Lag, Measure) {
+        let answering = || self.entries.iter().filter(|e| e.view.reach == Reach::Answered);
+        let sights = || answering().filter_map(|e| e.view.sight.as_ref());
+        let shown = sights().filter_map(|s| match s.heartbeat {
+            Heartbeat::At(written) => Some(written),
+            Heartbeat::Missing | Heartbeat::Off => None,
+        });
+        let heartbeat = shown.chain(self.pulse.map(|p| p.written)).max();
+        let applied: Vec<&GtidSet> = sights().filter_map(|s| s.applied.as_deref()).collect();
+        let before = self.entries[index].followed;
+        lag::lag_behind_newest(sight, &Newest { heartbeat, applied: &applied, before })
+    }
+
     fn judge_reads(&mut self, index: usize, config: &Monitoring) {
         let settings = self.shard.settings();
         let server = &self.shard.servers[index];
         let is_writer = self.shard.confirmed_writer() == Some(server.id);
-        let entry = &mut self.entries[index];
-        let sight = entry.view.sight.as_ref().filter(|_| entry.view.reach == Reach::Answered);
+        let view = &self.entries[index].view;
+        let sight = view.sight.as_ref().filter(|_| view.reach == Reach::Answered);
+        let seen = sight.map_or(Moment::NEVER, |s| s.asked);
         let judged = sight.map(|s| match is_writer {
             true => (Lag::Known(Duration::ZERO), None),
             false => {
-                let (lag, measure) = lag::lag_of(s, self.pulse, &rules(config));
+                let (lag, measure) = self.lag_of(index, s, &rules(config));
                 (lag, Some(measure))
             }
         });
+        let entry = &mut self.entries[index];
+        if let Some((lag, Some(Measure::Heartbeat | Measure::Status))) = judged {
+            entry.followed = Some(lag);
+        }
         let before = entry.freshness;
         entry.freshness = before.after(judged.map(|(lag, _)| lag), settings.max_lag, Moment::now());
         let takes_reads = entry.freshness.takes_reads() && !is_writer;
         let lag = judged.map_or(Lag::Unknown, |(lag, _)| lag);
-        let seen = sight.map_or(Moment::NEVER, |s| s.asked);
         let until = seen.plus(config.poll * MISSED_POLLS + config.probe_timeout * 2);
         let had_reads = server.takes_reads();
         server.publish(Verdict { up: judged.is_some(), lag, takes_reads, until }, config.slow_start);

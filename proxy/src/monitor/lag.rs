@@ -1,8 +1,11 @@
-//! How far a server is behind the writer, by the heartbeat row or else by its own word. Pure.
+//! How far a server is behind the writer, by the heartbeat row or else by its own word; and behind the newest of the
+//! others, while nobody can ask the writer. Pure.
 
 use std::time::Duration;
 
-use super::sight::{Heartbeat, Sight};
+use pointsman_shard_map::GtidSet;
+
+use super::sight::{Heartbeat, Replication, Sight};
 use crate::servers::{Lag, Moment};
 
 /// Where a shard's newest heartbeat stands, as its writer showed it.
@@ -29,6 +32,19 @@ pub enum Measure {
     Heartbeat,
     /// Seconds_Behind_Master.
     Status,
+    /// The newest of the servers that answer.
+    Newest,
+}
+
+/// What is known of a shard while its writer can't be asked. Nothing newer than this can be read anywhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Newest<'a> {
+    /// The latest heartbeat that the writer has shown before, or that any server shows now.
+    pub heartbeat: Option<i64>,
+    /// What the servers that answer have applied.
+    pub applied: &'a [&'a GtidSet],
+    /// The server's own lag when it was last measured against the writer; None if it never was.
+    pub before: Option<Lag>,
 }
 
 /// The pulse in a sight of the writer; None when the row there is old or absent.
@@ -62,9 +78,30 @@ pub fn lag_of(sight: &Sight, pulse: Option<Pulse>, rules: &LagRules) -> (Lag, Me
     }
 }
 
+/// The lag of a server while the shard's writer can't be asked: by the heartbeat, else by GTIDs, else as it was before.
+#[must_use]
+pub fn lag_behind_newest(sight: &Sight, newest: &Newest<'_>) -> (Lag, Measure) {
+    let lag = if sight.replication.runs() == Some(false) && !sight.replication.is_cut_off() {
+        Lag::Broken
+    } else if let (Heartbeat::At(shown), Some(latest)) = (sight.heartbeat, newest.heartbeat) {
+        Lag::Known(Duration::from_micros(u64::try_from(latest.saturating_sub(shown)).unwrap_or(0)))
+    } else if sight.replication == Replication::Unknown {
+        // Whether it still applies can't be told.
+        Lag::Unknown
+    } else {
+        let has_all = |applied: &GtidSet| newest.applied.iter().all(|other| applied.contains(other));
+        match (sight.applied.as_deref(), newest.before) {
+            (Some(applied), before) if has_all(applied) => before.unwrap_or(Lag::Known(Duration::ZERO)),
+            (None, Some(before)) if newest.applied.is_empty() => before,
+            _ => Lag::Unknown,
+        }
+    };
+    (lag, Measure::Newest)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::sight::{Channel, Receiver, Replication};
+    use super::super::sight::{Channel, Receiver};
     use super::*;
 
     const RULES: LagRules =
@@ -117,6 +154,37 @@ mod tests {
             let sight = sight(1500, heartbeat, replication);
             assert_eq!(lag_of(&sight, pulse, &RULES), expected, "{sight:?}");
         }
+    }
+
+    #[test]
+    fn without_a_writer_the_newest_server_counts_as_fresh() {
+        use Heartbeat::{At, Missing};
+        use Receiver::{Connecting, Stopped};
+        let gtids = |text| GtidSet::parse_mariadb(text).unwrap();
+        let (old, new) = (gtids("0-1-9"), gtids("0-1-10"));
+        let ms = |n| Lag::Known(Duration::from_millis(n));
+        let cut = || channel(Connecting, true, None);
+        let latest = Some(5_000_000);
+        for (heartbeat, replication, applied, newest, before, expected) in [
+            (At(5_000_000), cut(), None, latest, None, ms(0)),
+            (At(4_300_000), channel(Stopped, true, None), None, latest, None, ms(700)),
+            (At(5_000_000), channel(Connecting, false, None), None, latest, None, Lag::Broken),
+            (At(5_000_000), Replication::Channels(vec![]), None, latest, None, Lag::Broken),
+            (At(4_900_000), Replication::Unknown, None, latest, None, ms(100)),
+            (Missing, cut(), Some(&new), latest, Some(ms(30)), ms(30)),
+            (Missing, cut(), Some(&new), None, None, ms(0)),
+            (Missing, cut(), Some(&new), None, Some(Lag::Broken), Lag::Broken),
+            (Missing, cut(), Some(&old), None, Some(ms(0)), Lag::Unknown),
+            (Missing, cut(), None, None, Some(ms(0)), Lag::Unknown),
+            (Missing, Replication::Unknown, Some(&new), None, Some(ms(0)), Lag::Unknown),
+        ] {
+            let sight = Sight { applied: applied.cloned().map(Into::into), ..sight(1500, heartbeat, replication) };
+            let others = [&new];
+            let newest = Newest { heartbeat: newest, applied: &others, before };
+            assert_eq!(lag_behind_newest(&sight, &newest), (expected, Measure::Newest), "{sight:?} {before:?}");
+        }
+        let no_gtids = Newest { heartbeat: None, applied: &[], before: Some(ms(0)) };
+        assert_eq!(lag_behind_newest(&sight(1500, Missing, cut()), &no_gtids).0, ms(0));
     }
 
     #[test]

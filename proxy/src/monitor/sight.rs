@@ -106,6 +106,19 @@ impl Replication {
         }
     }
 
+    /// Whether it applies what it has received, but does not receive from each of its sources.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Channels(channels) => {
+                !channels.is_empty()
+                    && channels.iter().all(|c| c.applier_runs)
+                    && channels.iter().any(|c| c.receiver != Receiver::Connected)
+            }
+        }
+    }
+
     /// The furthest behind of all sources; None when any of them does not say.
     #[must_use]
     pub fn seconds_behind(&self) -> Option<u64> {

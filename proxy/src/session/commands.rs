@@ -27,6 +27,19 @@ use std::sync::Arc;
 /// Failed COM_CHANGE_USERs of one connection, after which servers refuse the command (MDEV-3915).
 const FAILED_CHANGES: u8 = 3;
 
+/// Why a session may not stand in a schema.
+struct Refusal {
+    error: ClientError,
+    /// The server said so that may not have the schema yet.
+    may_lag: bool,
+}
+
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        Self { error, may_lag: false }
+    }
+}
+
 impl Session {
     pub(super) async fn other_command(&mut self, command: Command, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         match command {
@@ -128,18 +141,29 @@ impl Session {
         self.forward_to(Packets::as_sent(wire, ReplyKind::Single, sequence), role, &analysis).await
     }
 
-    /// The schema of a login. A connection of this account that stands in it has proved that it may.
+    /// The schema of a login. A connection of this account that stands in it has proved that it may. A server that
+    /// lacks it may lag: the writer is asked, if there is one.
     pub(super) async fn change_schema(&mut self, schema: &str) -> Result<(), ClientError> {
         let before = self.state.wanted.schema.replace(schema.into());
         let plan = RoutePlan { role: Role::Any, reason: RouteReason::SessionOnly, max_lag_ms: None, writes: false };
-        let result = self.check_schema(&plan).await;
+        let asked = self.check_schema(&plan).await;
+        let result = match asked {
+            Err(Refusal { may_lag: true, .. })
+                if matches!(self.confirmed_writer(&self.shard()).await, Ok((Some(_), _))) =>
+            {
+                self.stay_on_writer();
+                self.check_schema(&RoutePlan { role: Role::Writer, ..plan }).await
+            }
+            asked => asked,
+        };
+        let result = result.map_err(|refusal| refusal.error);
         if result.is_err() {
             self.state.wanted.schema = before;
         }
         result
     }
 
-    async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), ClientError> {
+    async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
         let lease = self.lease(plan, Reads::default(), None).await.map_err(NoLease::into_error)?;
         let mut conn = lease.conn;
         if conn.actual.schema != self.state.wanted.schema {
@@ -149,8 +173,9 @@ impl Session {
             let server = conn.server.addr.to_string();
             let reply = reply.map_err(|_| ClientError::server_lost(&server, false))?;
             if let Some(e) = reply.error {
+                let may_lag = self.core.may_lack_schema(e.code, &conn.server);
                 self.let_go(conn);
-                return Err(ClientError::from_server(e.code, e.sqlstate, &e.message));
+                return Err(Refusal { error: ClientError::from_server(e.code, e.sqlstate, &e.message), may_lag });
             }
             conn.actual.schema = schema_name(name.as_bytes());
         }

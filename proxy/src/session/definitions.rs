@@ -110,6 +110,15 @@ pub fn changes_schema(analysis: &Analysis) -> bool {
     })
 }
 
+/// ALTER DATABASE, in a packet with its header or without.
+#[must_use]
+pub fn alters_schema(text: &[u8]) -> bool {
+    const HEAD: usize = 64;
+    let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]).to_ascii_lowercase();
+    let words: Vec<&str> = head.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty()).collect();
+    words.windows(2).any(|w| w[0] == "alter" && (w[1] == "database" || w[1] == "schema"))
+}
+
 /// Whether the answer to preparing it may be kept: plain reads and writes, whose definitions follow from the schema.
 #[must_use]
 pub fn is_definable(analysis: &Analysis) -> bool {

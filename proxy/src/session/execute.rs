@@ -2,10 +2,12 @@
 //!
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
-use super::definitions::changes_schema;
+use super::definitions::{alters_schema, changes_schema};
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
-use super::relay::{Cursors, Outcome, Relay, RelayError, RelayMode};
+use super::outcome::Outcome;
+use super::pins::ends_a_pin;
+use super::relay::{Cursors, Relay, RelayError, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::schema::{begins_with_use, is_missing_schema};
 use super::sync::{COMPUTED, Needs, Prefix};
@@ -180,6 +182,7 @@ impl Session {
             warnings: self.warnings_told_again(request),
             changer: Changer { analysis: request.analysis, server: self.state.reading.server },
             intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
+            intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, &self.state.wanted.vars, mode, outcome);
@@ -438,6 +441,7 @@ impl Session {
                 Ok(Attempt::Failed(e))
             }
             Failure::Prefix(e) | Failure::NoSchema(e) => {
+                self.note_refusal(&e, &conn.server);
                 Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) })
             }
             Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
@@ -453,6 +457,11 @@ impl Session {
             }
             Failure::Relay(RelayError::ReadOnly) => {
                 self.shard().distrust(conn.server.id);
+                self.let_go(conn);
+                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+            }
+            Failure::Relay(RelayError::NoSchema) => {
+                self.stay_on_writer();
                 self.let_go(conn);
                 Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
             }
@@ -543,29 +552,6 @@ fn is_refused_whole(analysis: &Analysis) -> bool {
     let [statement] = &analysis.statements[..] else { return false };
     matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
         && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
-}
-
-/// ALTER DATABASE, in a packet with its header or without.
-fn alters_schema(text: &[u8]) -> bool {
-    const HEAD: usize = 64;
-    let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]).to_ascii_lowercase();
-    let words: Vec<&str> = head.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty()).collect();
-    words.windows(2).any(|w| w[0] == "alter" && (w[1] == "database" || w[1] == "schema"))
-}
-
-fn ends_a_pin(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::DropTable { .. }
-            | Effect::RenameTable { .. }
-            | Effect::UserVarLiteral { .. }
-            | Effect::UnlockTables
-            | Effect::ReleaseLock { .. }
-            | Effect::ReleaseAllLocks
-            | Effect::DeallocateText { .. }
-            | Effect::HandlerClose { .. }
-            | Effect::XaEnd
-    )
 }
 
 /// Why an exchange did not come to its end.

@@ -2,9 +2,11 @@
 
 use super::Session;
 use super::execute::Request;
-use super::relay::Outcome;
+use super::outcome::Outcome;
 use crate::backend::conn::{BackendConn, BackendError};
 use crate::config::Consistency;
+use crate::core::Core;
+use crate::error::ClientError;
 use crate::servers::Server;
 use pointsman_planner::{Effect, ServerKind};
 use pointsman_protocol::command::COM_PING;
@@ -12,6 +14,9 @@ use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
 use pointsman_shard_map::{GtidSet, ServerId};
+
+/// ER_DBACCESS_DENIED, ER_BAD_DB_ERROR: to who has no right to it a server does not tell whether a schema is there.
+const NO_SCHEMA: [u16; 2] = [1044, 1049];
 
 /// How new a replica must be for this session's reads.
 #[derive(Debug, Default)]
@@ -119,14 +124,34 @@ impl Session {
         }
         // The server tracks no GTIDs, or nobody can tell: the time rule holds.
         if !known || incomplete {
-            let settle = self.core.config().settle_time(&self.shard().settings());
-            self.freshness.writer_until_ms = self.core.clock.now_ms() + settle.as_millis() as u64;
+            self.stay_on_writer();
         }
+    }
+
+    /// A server that lacks the schema of a statement may lag: the statement and those that follow go to the writer.
+    pub(super) fn note_refusal(&mut self, refusal: &ClientError, server: &Server) {
+        if self.core.may_lack_schema(refusal.code, server) {
+            self.stay_on_writer();
+        }
+    }
+
+    /// Until all servers that take reads by then have what the writer has now.
+    pub(super) fn stay_on_writer(&mut self) {
+        let settle = self.core.config().settle_time(&self.shard().settings());
+        self.freshness.writer_until_ms = self.core.clock.now_ms() + settle.as_millis() as u64;
     }
 
     fn consistency(&self) -> Consistency {
         let config = self.core.config();
         config.user(self.account.name()).map_or(config.session.consistency, |u| u.consistency)
+    }
+}
+
+impl Core {
+    /// Whether the error may only mean that a schema, or a right to it, has not reached this server yet.
+    pub(super) fn may_lack_schema(&self, code: u16, server: &Server) -> bool {
+        let shard = self.shared.servers.shard(server.shard);
+        NO_SCHEMA.contains(&code) && shard.confirmed_writer() != Some(server.id)
     }
 }
 

@@ -6,7 +6,7 @@ use super::watch::Heard;
 use crate::backend::conn::{BackendConn, PoolKey};
 use crate::backend::open::Identity;
 use crate::backend::pool::Acquired;
-use crate::balance::{ReadRequest, ReadTarget, choose_reader, wait_for_reader};
+use crate::balance::{ReadRequest, ReadTarget, any_server, choose_reader, wait_for_reader};
 use crate::error::ClientError;
 use crate::servers::{Lag, Server, Shard, SpillPermit};
 use pointsman_planner::{Reads, Role, RoutePlan, RouteReason};
@@ -182,19 +182,27 @@ impl Session {
     }
 
     /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer. It has to
-    /// have what the session wrote all the same: the schema that is now USEd, say.
+    /// have what the session wrote all the same: the schema that is now USEd, say. Without a writer any will do, as
+    /// nothing of this needs one: a schema that it lacks is asked of the writer in any case.
     async fn any(&mut self) -> Result<Lease, NoLease> {
-        if self.core.clock.now_ms() < self.freshness.writer_until_ms {
-            return self.writer().await;
-        }
         let shard = self.shard();
-        let token = self.freshness.token.as_deref();
-        let request = ReadRequest { token, random: self.core.random(), ..ReadRequest::default() };
-        match self.lease_at(choose_reader(&shard, &request)).await {
-            Some(Ok(lease)) => Ok(lease),
-            Some(Err(NoLease::Refused { server: Some(_), .. })) | None => self.writer().await,
-            Some(Err(over)) => Err(over),
+        let random = self.core.random();
+        if self.core.clock.now_ms() >= self.freshness.writer_until_ms {
+            let token = self.freshness.token.as_deref();
+            let request = ReadRequest { token, random, ..ReadRequest::default() };
+            match self.lease_at(choose_reader(&shard, &request)).await {
+                Some(Ok(lease)) => return Ok(lease),
+                Some(Err(NoLease::Refused { server: Some(_), .. })) | None => {}
+                Some(Err(over)) => return Err(over),
+            }
         }
+        if shard.confirmed_writer().is_none()
+            && let Some(id) = any_server(&shard, random)
+            && let Ok(lease) = self.lease_from(id, None).await
+        {
+            return Ok(lease);
+        }
+        self.writer().await
     }
 
     async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {

@@ -4,7 +4,7 @@
 //! taken out, the EOF after the definitions is put in, and the OK that ends the rows becomes an EOF.
 
 use super::client::ClientSide;
-use super::definitions::LONGEST;
+use super::outcome::Outcome;
 use super::tracking::Changer;
 use super::vars::Vars;
 use super::watch::{Undelivered, WATCH_CLIENT_AFTER_MS, write_limit};
@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::core::buffers::Buf;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::{HEADER_LEN, begin_packet, end_packet};
-use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
+use pointsman_protocol::reply::{EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::stmt::{PrepareOk, set_statement_id};
 use pointsman_protocol::wire::Cursor;
@@ -31,35 +31,6 @@ const ABANDON_AFTER_LOOKS: u32 = 20;
 /// ER_OPTION_PREVENTS_STATEMENT.
 const ER_READ_ONLY: u16 = 1290;
 
-/// What a reply told.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    pub status: Status,
-    pub affected_rows: u64,
-    pub last_insert_id: u64,
-    pub warnings: u16,
-    /// Rows of the last result set; None when the last result was an OK.
-    pub rows: Option<u64>,
-    /// Code of the error that ended it.
-    pub error: Option<u16>,
-    /// It was the server's refusal to write because it is read-only.
-    pub read_only: bool,
-    /// Bytes have gone to the client.
-    pub sent: bool,
-    pub variables: Vec<(String, Vec<u8>)>,
-    pub schema: Option<Vec<u8>>,
-    pub state_changed: bool,
-    pub gtids: Option<Vec<u8>>,
-    pub prepared: Option<PrepareOk>,
-    /// Columns of the first result set.
-    pub columns: Option<u16>,
-    /// The reply as it went to the client, where that was asked for and it is not too long.
-    pub copy: Option<Vec<u8>>,
-    pub infile: bool,
-    /// Results in the reply (CALL, stacked statements).
-    pub results: u32,
-}
-
 /// Why a relay ended early.
 #[derive(Debug)]
 pub enum RelayError {
@@ -74,6 +45,8 @@ pub enum RelayError {
     ClientGone,
     /// The server refused a write as read-only, and the client has not been told.
     ReadOnly,
+    /// The server lacks the schema, or a right to it, which the writer may have; the client has not been told.
+    NoSchema,
 }
 
 /// Whether the reply may end behind its definitions, because the rows wait in a cursor.
@@ -118,6 +91,8 @@ pub struct RelayMode<'a> {
     pub changer: Changer<'a>,
     /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
     pub intercept_read_only: bool,
+    /// A change of the session's schema, at a server that may not have it yet.
+    pub intercept_no_schema: bool,
     /// A read that may be taken to another server while the client has seen nothing of it.
     pub may_abandon: bool,
 }
@@ -177,10 +152,10 @@ impl<'a> Relay<'a> {
                 Stop::DefinitionsEnd => self.definitions_end(buf),
                 Stop::Packet(control, len) => {
                     self.packet(buf, at, control, len).map_err(|e| self.server_error(e))?;
-                    if self.is_intercepted() {
+                    if let Some(refusal) = self.intercepted() {
                         buf.consume(at + len);
                         self.conn.readiness = Readiness::Ready;
-                        return Err(RelayError::ReadOnly);
+                        return Err(refusal);
                     }
                     at += len;
                     if control == Control::LocalInfile {
@@ -203,12 +178,18 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    fn is_intercepted(&self) -> bool {
-        self.mode.intercept_read_only
-            && self.outcome.read_only
-            && !self.outcome.sent
-            && self.reader.is_done()
-            && self.outcome.results == 1
+    fn intercepted(&self) -> Option<RelayError> {
+        let code = self.outcome.error?;
+        if self.outcome.sent || !self.reader.is_done() || self.outcome.results != 1 {
+            return None;
+        }
+        match () {
+            () if self.mode.intercept_read_only && self.outcome.read_only => Some(RelayError::ReadOnly),
+            () if self.mode.intercept_no_schema && self.core.may_lack_schema(code, &self.conn.server) => {
+                Some(RelayError::NoSchema)
+            }
+            () => None,
+        }
     }
 
     /// Gives the vector back to the core.
@@ -506,46 +487,6 @@ enum FillEnd {
     Read(io::Result<usize>),
     Killed,
     ClientGone,
-}
-
-impl Outcome {
-    fn note_sent(&mut self, first: &[u8], second: &[u8]) {
-        let Some(copy) = &mut self.copy else { return };
-        copy.extend_from_slice(first);
-        copy.extend_from_slice(second);
-        if copy.len() > LONGEST {
-            self.copy = None;
-        }
-    }
-
-    /// Stacked statements tell of one each.
-    fn note_gtids(&mut self, told: &[u8]) {
-        let gtids = self.gtids.get_or_insert_default();
-        if !gtids.is_empty() && !told.is_empty() {
-            gtids.push(b',');
-        }
-        gtids.extend_from_slice(told);
-    }
-
-    fn note_end(&mut self, ok: &OkPacket<'_>) {
-        self.status = ok.status;
-        self.warnings = ok.warnings;
-        if ok.changes.is_empty() {
-            return;
-        }
-        for change in Changes::new(ok.changes) {
-            match change {
-                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value),
-                Change::SystemVariable { name, value } => {
-                    self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
-                }
-                Change::Schema(name) => self.schema = Some(name.to_vec()),
-                Change::StateChanged => self.state_changed = true,
-                Change::Gtids(set) => self.note_gtids(set),
-                Change::Transaction { .. } | Change::Other => {}
-            }
-        }
-    }
 }
 
 /// Packets that a server sent for an earlier statement, as this client reads them.

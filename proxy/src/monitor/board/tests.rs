@@ -78,11 +78,63 @@ fn a_lagging_a_broken_and_a_lost_replica_take_no_reads() {
         w.sees(0, false, 0, Receiver::Connected);
         w.sees(1, true, 0, Receiver::Connected);
         w.sees(2, true, behind_ms, receiver);
+        pause();
+        w.sees(0, false, 0, Receiver::Connected);
+        w.sees(2, true, behind_ms, receiver);
         if lost {
             w.loses(2);
         }
         assert_eq!(w.readers(), [1], "{behind_ms} {receiver:?} {lost}");
     }
+}
+
+/// Sights that must not have been asked at the same moment are this far apart.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(1));
+}
+
+/// A shard whose writer has died and taken its replicas' source with it.
+fn without_writer() -> Watch {
+    let mut w = Watch::new();
+    w.sees(0, false, 0, Receiver::Connected);
+    w.sees(1, true, 0, Receiver::Connected);
+    w.sees(2, true, 0, Receiver::Connected);
+    pause();
+    w.sees(1, true, 0, Receiver::Connecting);
+    w.sees(2, true, 0, Receiver::Connecting);
+    assert_eq!(w.readers(), [1, 2], "the writer has not failed to answer yet");
+    w.loses(0);
+    w.sees(1, true, 0, Receiver::Connecting);
+    w.sees(2, true, 0, Receiver::Connecting);
+    assert_eq!(w.readers(), [1, 2]);
+    w
+}
+
+#[test]
+fn without_a_writer_servers_are_as_fresh_as_the_newest_of_them() {
+    let mut w = without_writer();
+    w.sees(2, true, 1100, Receiver::Connecting);
+    assert_eq!(w.readers(), [1], "the other has a heartbeat of a second later");
+    let mut w = without_writer();
+    w.sees(1, true, -1100, Receiver::Connected);
+    w.sees(2, true, 0, Receiver::Connecting);
+    assert_eq!(w.readers(), [1], "the writer lives where the proxy can't see it");
+}
+
+#[test]
+fn a_replica_without_its_source_lags_once_a_writer_is_seen() {
+    for (id, read_only) in [(0, false), (0, true), (1, false)] {
+        let mut w = without_writer();
+        pause();
+        w.sees(id, read_only, 0, Receiver::Stopped);
+        w.sees(2, true, 0, Receiver::Connecting);
+        assert!(!w.readers().contains(&2), "master {id} is seen, read_only={read_only}");
+    }
+    let mut w = without_writer();
+    pause();
+    w.sees(1, true, 0, Receiver::Connecting);
+    w.sees(2, true, 0, Receiver::Connecting);
+    assert_eq!(w.readers(), [1, 2], "a standby has written nothing");
 }
 
 #[test]
