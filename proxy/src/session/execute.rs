@@ -81,9 +81,10 @@ impl Session {
         if let Some(refusal) = self.refusal_in_read_only(request) {
             return self.told(request.client_sequence, &refusal).await;
         }
+        let reads = request.reads | assigned(request.analysis);
         let error = loop {
             attempts += 1;
-            let lease = match self.lease(&plan, request.reads, exclude).await {
+            let lease = match self.lease(&plan, reads, exclude).await {
                 Ok(lease) => lease,
                 Err(NoLease::Refused { server: Some(server), .. })
                     if plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
@@ -512,6 +513,13 @@ impl Session {
             None => Ok(Attempt::Over(Next::Close)),
         }
     }
+}
+
+/// A variable that a statement means to assign, but then does not (no row, an error), is as it was. So it has to be the
+/// session's own, and not one that another session has left behind.
+fn assigned(analysis: &Analysis) -> Reads {
+    let computes = analysis.effects().any(|e| matches!(e, Effect::UserVarComputed { .. }));
+    if computes { Reads::USER_VARS } else { Reads::empty() }
 }
 
 /// What becomes of the cursor that the client asked for.
