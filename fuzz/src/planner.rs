@@ -89,8 +89,12 @@ pub fn planner_rewrite(bytes: &[u8]) {
         (FunctionName::FoundRows, Value::Signed(-1)),
         (FunctionName::RowCount, Value::Signed(3)),
     ];
+    // On MySQL the replacement of FOUND_ROWS() calls it as well, for the warning.
+    let gone =
+        values.iter().filter(|(name, _)| reading.server == ServerKind::MariaDb || *name != FunctionName::FoundRows);
+    let gone: Vec<_> = gone.cloned().collect();
     if let Some(once) = replace_calls(text, &reading, &values) {
-        assert_eq!(replace_calls(&once, &reading, &values), None);
+        assert_eq!(replace_calls(&once, &reading, &gone), None);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Two texts with the same fingerprint have the same analysis, unless that analysis says that it is not cacheable.
 //! What stays in: every word and name as it is written, the kind of each literal, optimizer hints. What goes out:
-//! blanks, comments, the values of literals, the length of literal lists, and the rows of a multi-row VALUES
+//! blanks (but for whether a parenthesis or an `@` touches a name), comments, the values of literals, the length of literal lists, and the rows of a multi-row VALUES
 //! that add nothing but literals.
 
 use crate::lex::{Lexer, Sink};
@@ -94,8 +94,11 @@ const NAME_TAG: u64 = 1 << 40;
 const VARIABLE_TAG: u64 = 2 << 40;
 const HINT_TAG: u64 = 3 << 40;
 const MALFORMED_TAG: u64 = 4 << 40;
+const HOST_TAG: u64 = 5 << 40;
 /// Tells tokens without bytes of their own from words: no word hashes to so small a number.
 const LITERAL_TAG: u64 = 0x100;
+/// Behind a parenthesis that does not touch a name.
+const APART: u64 = LITERAL_TAG - 3;
 
 /// Where the reader is in a parenthesised list of literals. (A tag of its own is quicker to ask for than a niche.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,13 +149,15 @@ enum Rows {
 struct Fold<'t> {
     text: &'t [u8],
     hash: Hash,
+    /// Where the last token ended that was no punctuation.
+    name_end: usize,
     list: List,
     rows: Rows,
 }
 
 impl<'t> Fold<'t> {
     fn new(text: &'t [u8], reading: &Reading) -> Self {
-        Self { text, hash: Hash::new(reading), list: List::Outside, rows: Rows::Outside }
+        Self { text, hash: Hash::new(reading), name_end: usize::MAX, list: List::Outside, rows: Rows::Outside }
     }
 
     #[inline(always)]
@@ -173,9 +178,16 @@ impl<'t> Fold<'t> {
     }
 
     #[inline(always)]
-    fn hash_punctuation(&mut self, byte: u8) {
+    fn hash_punctuation(&mut self, at: usize, byte: u8) {
         match (&mut self.list, byte) {
             (List::Run { comma, .. }, b',') if !*comma => *comma = true,
+            (_, b'(') => {
+                self.sign(byte);
+                // `COUNT (*)` calls another function than `COUNT(*)`.
+                if at != self.name_end {
+                    self.hash.mix(APART);
+                }
+            }
             _ => self.sign(byte),
         }
     }
@@ -193,7 +205,7 @@ impl<'t> Fold<'t> {
     fn hash_other(&mut self, kind: TokenKind, token: Token) {
         match kind {
             TokenKind::Word => self.hash_word(token.start, token.end),
-            TokenKind::Punctuation(byte) => self.hash_punctuation(byte),
+            TokenKind::Punctuation(byte) => self.hash_punctuation(token.start, byte),
             kind if kind.is_literal() => self.literal(kind),
             kind => self.bytes(kind, token),
         }
@@ -243,6 +255,8 @@ impl<'t> Fold<'t> {
         self.leave_list();
         let tag = match kind {
             TokenKind::QuotedName => NAME_TAG,
+            // In `'a' @b` a variable stands behind a string, not a host.
+            TokenKind::UserVariable if token.start == self.name_end => HOST_TAG,
             TokenKind::UserVariable => VARIABLE_TAG,
             TokenKind::OptimizerHint => HINT_TAG,
             TokenKind::Malformed => MALFORMED_TAG,
@@ -370,6 +384,7 @@ impl<'t> Fold<'t> {
 impl Sink for Fold<'_> {
     #[inline]
     fn word(&mut self, start: usize, end: usize) {
+        self.name_end = end;
         if !matches!(self.rows, Rows::Outside) {
             return self.among_rows(Token { kind: TokenKind::Word, start, end });
         }
@@ -381,15 +396,18 @@ impl Sink for Fold<'_> {
         if !matches!(self.rows, Rows::Outside) {
             return self.among_rows(Token { kind: TokenKind::Punctuation(byte), start: at, end: at + 1 });
         }
-        self.hash_punctuation(byte);
+        self.hash_punctuation(at, byte);
     }
 
     #[inline(never)]
     fn other(&mut self, token: Token) {
         if !matches!(self.rows, Rows::Outside) {
-            return self.among_rows(token);
+            self.among_rows(token);
+            self.name_end = token.end;
+            return;
         }
         self.hash_other(token.kind, token);
+        self.name_end = token.end;
     }
 }
 

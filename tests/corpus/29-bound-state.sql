@@ -3,6 +3,14 @@ CREATE DATABASE d_bound;
 USE d_bound;
 CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v INT);
 INSERT INTO t (v) VALUES (1),(2),(3),(4);
+-- variables that are to be assigned and are not
+SELECT id INTO @b FROM t WHERE id < 0;
+SELECT @b;
+SELECT id, @s := id FROM t WHERE id < 0;
+SELECT @s;
+SELECT id INTO @y FROM nosuch;
+SELECT @y;
+SET @b = 1, @s = 1, @y = 1;
 -- SQL_CALC_FOUND_ROWS over other statements
 SELECT SQL_CALC_FOUND_ROWS v FROM t ORDER BY v LIMIT 1;
 SET @a = 1;

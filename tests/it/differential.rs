@@ -248,12 +248,12 @@ fn lagging_replicas_answer_as_mysql9_does() -> Lab<()> {
 
 #[test]
 fn a_session_that_always_switches_between_replicas_answers_as_mariadb_does() -> Lab<()> {
-    through_the_proxy(Kind::MariaDb, SWITCHING_REPLICAS, &[Profile::MYSQLND_BINARY])
+    through_the_proxy(Kind::MariaDb, SWITCHING_REPLICAS, &[Profile::MYSQLND_BINARY, Profile::LIBMYSQLCLIENT_TEXT])
 }
 
 #[test]
 fn a_session_that_always_switches_between_replicas_answers_as_mysql9_does() -> Lab<()> {
-    through_the_proxy(Kind::MySql9, SWITCHING_REPLICAS, &[Profile::LIBMYSQLCLIENT_TEXT])
+    through_the_proxy(Kind::MySql9, SWITCHING_REPLICAS, &[Profile::LIBMYSQLCLIENT_TEXT, Profile::MYSQLND_BINARY])
 }
 
 const MIB: usize = 1 << 20;

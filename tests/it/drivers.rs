@@ -92,12 +92,13 @@ impl Grounds {
         for index in [2, 3] {
             group.delay_replication(index, LAG_S)?;
         }
+        let lags = "max_lag_ms = 5000\nstandby_reads = false";
         let (ca, tls) = certificate(&group)?;
         let users = accounts(&group)?;
         Ok(Some(Self {
             plain: Proxy::of(&group).without_replicas().listen(&tls).more(&users).start()?,
-            switching: Proxy::of(&group).without_replicas().more("[debug]\nalways_switch = true").start()?,
-            lagging: Proxy::of(&group).shard("max_lag_ms = 5000\nstandby_reads = false").start()?,
+            switching: Proxy::of(&group).shard(lags).more("[debug]\nalways_switch = true").start()?,
+            lagging: Proxy::of(&group).shard(lags).start()?,
             group,
             ca,
         }))
@@ -108,7 +109,7 @@ impl Grounds {
         let mut ways = vec![
             way("directly", self.group.writer().port),
             way("through the proxy", self.plain.port),
-            way("through the proxy, always switching", self.switching.port),
+            way("through the proxy, always switching, before lagging replicas", self.switching.port),
             way("through the proxy, before lagging replicas", self.lagging.port),
             Way { user: "tls", tls: Some(&self.ca), ..way("through the proxy, with TLS", self.plain.port) },
         ];

@@ -5,7 +5,9 @@
 use super::definitions::{alters_schema, changes_schema};
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
-use super::relay::{Cursors, Outcome, Relay, RelayError, RelayMode};
+use super::outcome::Outcome;
+use super::pins::ends_a_pin;
+use super::relay::{Cursors, Relay, RelayError, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::schema::{begins_with_use, is_missing_schema};
 use super::sync::{COMPUTED, Needs, Prefix};
@@ -79,9 +81,10 @@ impl Session {
         if let Some(refusal) = self.refusal_in_read_only(request) {
             return self.told(request.client_sequence, &refusal).await;
         }
+        let reads = request.reads | assigned(request.analysis);
         let error = loop {
             attempts += 1;
-            let lease = match self.lease(&plan, request.reads, exclude).await {
+            let lease = match self.lease(&plan, reads, exclude).await {
                 Ok(lease) => lease,
                 Err(NoLease::Refused { server: Some(server), .. })
                     if plan.role == Role::Replica && attempts < READ_ATTEMPTS =>
@@ -511,6 +514,13 @@ impl Session {
     }
 }
 
+/// A variable that a statement means to assign, but then does not (no row, an error), is as it was. So it has to be the
+/// session's own, and not one that another session has left behind.
+fn assigned(analysis: &Analysis) -> Reads {
+    let computes = analysis.effects().any(|e| matches!(e, Effect::UserVarComputed { .. }));
+    if computes { Reads::USER_VARS } else { Reads::empty() }
+}
+
 /// What becomes of the cursor that the client asked for.
 fn cursors(request: &Request<'_>) -> Cursors {
     use StatementKind::{Call, Delete, Explain, Select};
@@ -549,21 +559,6 @@ fn is_refused_whole(analysis: &Analysis) -> bool {
     let [statement] = &analysis.statements[..] else { return false };
     matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
         && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
-}
-
-fn ends_a_pin(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::DropTable { .. }
-            | Effect::RenameTable { .. }
-            | Effect::UserVarLiteral { .. }
-            | Effect::UnlockTables
-            | Effect::ReleaseLock { .. }
-            | Effect::ReleaseAllLocks
-            | Effect::DeallocateText { .. }
-            | Effect::HandlerClose { .. }
-            | Effect::XaEnd
-    )
 }
 
 /// Why an exchange did not come to its end.

@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::execute::Request;
-use super::relay::Outcome;
+use super::outcome::Outcome;
 use super::schema::is_missing_schema;
 use crate::backend::conn::{BackendConn, BackendError};
 use crate::config::Consistency;

@@ -192,12 +192,13 @@ impl Session {
     async fn any(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
         let random = self.core.random();
-        let is_final = |lease: &Result<Lease, NoLease>| !matches!(lease, Err(NoLease::Refused { server: Some(_), .. }));
         if self.core.clock.now_ms() >= self.freshness.writer_until_ms {
             let token = self.freshness.token.as_deref();
             let request = ReadRequest { token, random, ..ReadRequest::default() };
-            if let Some(end) = self.lease_at(choose_reader(&shard, &request)).await.filter(is_final) {
-                return end;
+            match self.lease_at(choose_reader(&shard, &request)).await {
+                Some(Ok(lease)) => return Ok(lease),
+                Some(Err(NoLease::Refused { server: Some(_), .. })) | None => {}
+                Some(Err(over)) => return Err(over),
             }
         }
         if shard.confirmed_writer().is_none()

@@ -16,6 +16,7 @@ mod kill;
 mod lease;
 mod long_data;
 mod names;
+pub mod outcome;
 pub mod pins;
 mod query;
 mod read_only;

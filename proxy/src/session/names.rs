@@ -1,7 +1,7 @@
 //! SET NAMES ... COLLATE: neither kind of server reports the collation that it sets, so it is asked.
 
 use super::Session;
-use super::relay::Outcome;
+use super::outcome::Outcome;
 use super::sync::NAMES_COLLATION;
 use super::vars::Vars;
 use crate::backend::conn::{BackendConn, BackendError};

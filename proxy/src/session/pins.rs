@@ -235,6 +235,22 @@ impl Pins {
     }
 }
 
+/// What counts although its statement failed in part.
+pub(super) fn ends_a_pin(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::DropTable { .. }
+            | Effect::RenameTable { .. }
+            | Effect::UserVarLiteral { .. }
+            | Effect::UnlockTables
+            | Effect::ReleaseLock { .. }
+            | Effect::ReleaseAllLocks
+            | Effect::DeallocateText { .. }
+            | Effect::HandlerClose { .. }
+            | Effect::XaEnd
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

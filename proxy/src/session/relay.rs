@@ -4,7 +4,7 @@
 //! taken out, the EOF after the definitions is put in, and the OK that ends the rows becomes an EOF.
 
 use super::client::ClientSide;
-use super::definitions::LONGEST;
+use super::outcome::Outcome;
 use super::tracking::Changer;
 use super::vars::Vars;
 use super::watch::{WATCH_CLIENT_AFTER_MS, write_limit};
@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::core::buffers::Buf;
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::frame::{HEADER_LEN, begin_packet, end_packet};
-use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
+use pointsman_protocol::reply::{EOF_LEN, ErrPacket, OkPacket, Status, parse_eof, put_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::stmt::{PrepareOk, set_statement_id};
 use pointsman_protocol::wire::Cursor;
@@ -30,35 +30,6 @@ const ABANDON_AFTER_LOOKS: u32 = 20;
 
 /// ER_OPTION_PREVENTS_STATEMENT.
 const ER_READ_ONLY: u16 = 1290;
-
-/// What a reply told.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    pub status: Status,
-    pub affected_rows: u64,
-    pub last_insert_id: u64,
-    pub warnings: u16,
-    /// Rows of the last result set; None when the last result was an OK.
-    pub rows: Option<u64>,
-    /// Code of the error that ended it.
-    pub error: Option<u16>,
-    /// It was the server's refusal to write because it is read-only.
-    pub read_only: bool,
-    /// Bytes have gone to the client.
-    pub sent: bool,
-    pub variables: Vec<(String, Vec<u8>)>,
-    pub schema: Option<Vec<u8>>,
-    pub state_changed: bool,
-    pub gtids: Option<Vec<u8>>,
-    pub prepared: Option<PrepareOk>,
-    /// Columns of the first result set.
-    pub columns: Option<u16>,
-    /// The reply as it went to the client, where that was asked for and it is not too long.
-    pub copy: Option<Vec<u8>>,
-    pub infile: bool,
-    /// Results in the reply (CALL, stacked statements).
-    pub results: u32,
-}
 
 /// Why a relay ended early.
 #[derive(Debug)]
@@ -501,46 +472,6 @@ enum FillEnd {
     Read(io::Result<usize>),
     Killed,
     ClientGone,
-}
-
-impl Outcome {
-    fn note_sent(&mut self, first: &[u8], second: &[u8]) {
-        let Some(copy) = &mut self.copy else { return };
-        copy.extend_from_slice(first);
-        copy.extend_from_slice(second);
-        if copy.len() > LONGEST {
-            self.copy = None;
-        }
-    }
-
-    /// Stacked statements tell of one each.
-    fn note_gtids(&mut self, told: &[u8]) {
-        let gtids = self.gtids.get_or_insert_default();
-        if !gtids.is_empty() && !told.is_empty() {
-            gtids.push(b',');
-        }
-        gtids.extend_from_slice(told);
-    }
-
-    fn note_end(&mut self, ok: &OkPacket<'_>) {
-        self.status = ok.status;
-        self.warnings = ok.warnings;
-        if ok.changes.is_empty() {
-            return;
-        }
-        for change in Changes::new(ok.changes) {
-            match change {
-                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value),
-                Change::SystemVariable { name, value } => {
-                    self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
-                }
-                Change::Schema(name) => self.schema = Some(name.to_vec()),
-                Change::StateChanged => self.state_changed = true,
-                Change::Gtids(set) => self.note_gtids(set),
-                Change::Transaction { .. } | Change::Other => {}
-            }
-        }
-    }
 }
 
 /// Packets that a server sent for an earlier statement, as this client reads them.

@@ -3,7 +3,7 @@
 //! session it is read and kept here.
 
 use super::conditions::Condition;
-use super::relay::Outcome;
+use super::outcome::Outcome;
 use pointsman_planner::{Effect, FoundRows, Reads, ServerKind, Statement, StatementKind};
 use pointsman_protocol::reply::Status;
 

@@ -1,7 +1,7 @@
 //! The state of a session that moves with it between connections, and how its statements are to be read.
 
 use super::names::forget_collations;
-use super::relay::Outcome;
+use super::outcome::Outcome;
 use super::sync::{COMPUTED, Wanted, family};
 use super::vars::{BIG_SELECTS, JOIN_LIMIT, Vars};
 use crate::backend::open::schema_name;

@@ -2,7 +2,7 @@
 //! whether a lock was taken at all.
 
 use super::Session;
-use super::relay::Outcome;
+use super::outcome::Outcome;
 use pointsman_planner::{Analysis, Effect, PreparedText, Reads, StatementKind};
 use pointsman_protocol::frame::{HEADER_LEN, Header};
 use std::borrow::Cow;
