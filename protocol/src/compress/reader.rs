@@ -63,6 +63,13 @@ impl Reader {
         self.last_sequence.take()
     }
 
+    /// Gives back the decompressor's memory until the next frame, unless it is within one.
+    pub fn rest(&mut self) {
+        if !self.is_inside_frame() {
+            self.inflate = None;
+        }
+    }
+
     /// Whether a frame has begun and not ended.
     #[must_use]
     pub fn is_inside_frame(&self) -> bool {

@@ -82,6 +82,11 @@ impl Writer {
         self.sequence = read.wrapping_add(1);
     }
 
+    /// Gives back the compressor's memory until the next frame.
+    pub fn rest(&mut self) {
+        self.deflate = None;
+    }
+
     /// Appends the frames for a piece of the packet stream.
     pub fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         let (mut from, mut at) = (0, 0);

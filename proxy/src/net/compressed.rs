@@ -88,7 +88,12 @@ impl Compressed {
         let got = self.below.poll_read(cx, &mut self.input);
         match got {
             Poll::Ready(Ok(n)) => self.input.truncate(n),
-            Poll::Ready(Err(_)) | Poll::Pending => self.input = Vec::new(),
+            Poll::Ready(Err(_)) | Poll::Pending => {
+                self.input = Vec::new();
+                // 300 KiB and more: servers have such memory only while they compress one packet, too.
+                self.reader.rest();
+                self.writer.rest();
+            }
         }
         got
     }
