@@ -1,9 +1,12 @@
 //! A proxy under a counting tool, the servers behind it, and clients that ask a known number of times.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder};
 use pointsman_benches::client::{Client, Driver, Target, execute, query};
 use pointsman_benches::contender::{Contender, Servers, scratch};
 use pointsman_benches::load;
@@ -69,9 +72,31 @@ impl Lab {
     /// A proxy with one worker thread, started by this launcher.
     pub fn under(launcher: impl FnOnce(&Path) -> Launcher) -> Bench<Self> {
         let dir = scratch()?;
+        let launcher = launcher(&dir);
+        Self::start(dir, &launcher, "")
+    }
+
+    /// A proxy whose clients may use TLS.
+    pub fn with_tls() -> Bench<Self> {
+        let dir = scratch()?;
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+            .args(["-keyout", "tls.key", "-out", "tls.pem"])
+            .current_dir(&dir)
+            .output()
+            .map_err(BenchError::of("openssl"))?;
+        if !made.status.success() {
+            return Err(BenchError::Other(String::from_utf8_lossy(&made.stderr).into_owned()));
+        }
+        let (cert, key) = (dir.join("tls.pem"), dir.join("tls.key"));
+        let listen = format!("tls = \"optional\"\ntls_cert = {cert:?}\ntls_key = {key:?}");
+        Self::start(dir, &Launcher::default(), &listen)
+    }
+
+    fn start(dir: PathBuf, launcher: &Launcher, listen: &str) -> Bench<Self> {
         let servers = Servers::start(&Launcher::default(), &dir)?;
         let binary = release("pointsman")?;
-        let proxy = Contender::pointsman(&binary, &servers, &launcher(&dir), 1, &dir)?;
+        let proxy = Contender::pointsman_with(listen, &binary, &servers, launcher, 1, &dir)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut lab = Self { dir, proxy, _servers: servers, runtime, local: LocalSet::new() };
         for statement in [Statement::Text, Statement::TextOfOld, Statement::Prepared, Statement::Write] {
@@ -129,6 +154,34 @@ impl Lab {
         let clients = self.local.block_on(&self.runtime, load::idle(&target, count, 10))?;
         std::thread::sleep(SETTLED);
         Ok(Idle(clients))
+    }
+
+    /// The same with what a driver makes of these options, and each asks something: a stream has its buffers by then.
+    pub fn idle_drivers(&mut self, count: usize, options: &OptsBuilder) -> Bench<Vec<Conn>> {
+        let target = self.target(Statement::Text);
+        let opts: Opts = options
+            .clone()
+            .ip_or_hostname(target.addr.ip().to_string())
+            .tcp_port(target.addr.port())
+            .user(Some(&target.user))
+            .pass(Some(&target.password))
+            .db_name(Some(&target.schema))
+            .prefer_socket(Some(false))
+            // Given, so that the driver asks no server for them.
+            .max_allowed_packet(Some(1 << 24))
+            .wait_timeout(Some(28_800))
+            .into();
+        let clients = self.local.block_on(&self.runtime, async {
+            let mut clients = Vec::with_capacity(count);
+            for _ in 0..count {
+                let mut client = Conn::new(opts.clone()).await?;
+                client.query_drop(Statement::Text.text()).await?;
+                clients.push(client);
+            }
+            Ok::<_, mysql_async::Error>(clients)
+        });
+        std::thread::sleep(SETTLED);
+        clients.map_err(|e| BenchError::Other(e.to_string()))
     }
 
     pub fn resident_kib(&self) -> u64 {

@@ -10,6 +10,7 @@ mod strace;
 
 use budgets::Budgets;
 use lab::{Lab, Statement, growth};
+use mysql_async::{Compression, OptsBuilder, SslOpts};
 use pointsman_benches::Bench;
 use std::process::Command;
 use std::time::Duration;
@@ -93,6 +94,33 @@ fn memory_of_an_idle_client() -> Bench<()> {
     let grown = growth(before, lab.resident_kib()) * 1024.0 / (MANY - FEW) as f64;
     budgets.check("bytes of an idle client", grown);
     drop((few, many));
+    budgets.verdict()
+}
+
+/// What TLS and compression add. With a driver that has both, so that plain clients are counted the same way.
+#[test]
+fn memory_of_an_idle_client_with_tls_and_with_compression() -> Bench<()> {
+    const FEW: usize = 500;
+    const MANY: usize = 2_500;
+    let mut budgets = Budgets::read()?;
+    let insecure = || SslOpts::default().with_danger_accept_invalid_certs(true);
+    for (name, options) in [
+        ("bytes of an idle client of a driver", OptsBuilder::default()),
+        ("bytes of an idle client with TLS", OptsBuilder::default().ssl_opts(insecure())),
+        ("bytes of an idle client with compression", OptsBuilder::default().compression(Compression::fast())),
+        (
+            "bytes of an idle client with TLS and compression",
+            OptsBuilder::default().ssl_opts(insecure()).compression(Compression::fast()),
+        ),
+    ] {
+        let mut lab = Lab::with_tls()?;
+        let few = lab.idle_drivers(FEW, &options)?;
+        let before = lab.resident_kib();
+        let many = lab.idle_drivers(MANY - FEW, &options)?;
+        let grown = growth(before, lab.resident_kib()) * 1024.0 / (MANY - FEW) as f64;
+        budgets.check(name, grown);
+        drop((few, many));
+    }
     budgets.verdict()
 }
 

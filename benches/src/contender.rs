@@ -52,11 +52,23 @@ pub struct Contender {
 impl Contender {
     /// Pointsman, from the given binary, with so many worker threads.
     pub fn pointsman(binary: &Path, servers: &Servers, launcher: &Launcher, cores: usize, dir: &Path) -> Bench<Self> {
+        Self::pointsman_with("", binary, servers, launcher, cores, dir)
+    }
+
+    /// The same, with lines for its section `[listen]`.
+    pub fn pointsman_with(
+        listen: &str,
+        binary: &Path,
+        servers: &Servers,
+        launcher: &Launcher,
+        cores: usize,
+        dir: &Path,
+    ) -> Bench<Self> {
         let (port, http) = (free_port()?, free_port()?);
         let config = dir.join("pointsman.toml");
         let text = format!(
             "[listen]\nmysql = \"127.0.0.1:{port}\"\nadmin = \"\"\nhttp = \"127.0.0.1:{http}\"\ncores = {cores}\n\
-             max_client_connections = {MAX_CLIENTS}\n\
+             max_client_connections = {MAX_CLIENTS}\n{listen}\n\
              [backend]\nuser = \"pointsman\"\npassword = \"secret\"\n\
              [[user]]\nname = \"{}\"\npassword = \"{}\"\n\
              [[shard]]\nname = \"main\"\nmasters = [\"127.0.0.1:{}\"]\nreplicas = [\"127.0.0.1:{}\"]\n\
