@@ -98,7 +98,7 @@ impl Session {
             cursor: None,
             statement_id: None,
             analysis,
-            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },
+            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false, commits: false },
             reads: Reads::default(),
             execute: None,
         };
@@ -116,7 +116,8 @@ impl Session {
     /// The schema of a login. A connection of this account that stands in it has proved that it may.
     pub(super) async fn change_schema(&mut self, schema: &str) -> Result<(), ClientError> {
         let before = self.state.wanted.schema.replace(schema.into());
-        let plan = RoutePlan { role: Role::Any, reason: RouteReason::SessionOnly, max_lag_ms: None, writes: false };
+        let (role, reason) = (Role::Any, RouteReason::SessionOnly);
+        let plan = RoutePlan { role, reason, max_lag_ms: None, writes: false, commits: false };
         let result = self.check_schema(&plan).await;
         if result.is_err() {
             self.state.wanted.schema = before;

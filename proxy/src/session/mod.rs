@@ -80,6 +80,8 @@ pub struct Session {
     results: ResultState,
     /// It has used GET DIAGNOSTICS, which no copy can answer: its warnings stay on their connection.
     gets_diagnostics: bool,
+    /// The open transaction may have written: its end needs the confirmed writer, as its writes did.
+    has_written: bool,
     freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<Box<stmt::Preparing>>,
@@ -108,6 +110,7 @@ impl Session {
             pins: Pins::default(),
             results: ResultState::default(),
             gets_diagnostics: false,
+            has_written: false,
             freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,
