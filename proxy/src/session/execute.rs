@@ -22,12 +22,17 @@ use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_shard_map::ServerId;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A read is tried on this many servers in all.
 const READ_ATTEMPTS: u32 = 2;
 /// One in so many statements is timed, at random, for the moving average of its server.
 const LATENCY_SAMPLE: u64 = 8;
+
+/// What a server said before it closed is here already; nobody waits for more.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(100);
+/// ER_NET_PACKET_TOO_LARGE.
+const ER_PACKET_TOO_LARGE: u16 = 1153;
 
 /// A statement ready to be sent.
 pub(super) struct Request<'a> {
@@ -411,7 +416,8 @@ impl Session {
                 Ok(Attempt::Failed(e))
             }
             Failure::Prefix(e) => Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) }),
-            Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
+            Failure::Send(e) => self.not_sent(conn, request, &e, bound).await,
+            Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
                 let may_have_run = !matches!(request.analysis.access(), Access::Session | Access::Read);
                 tracing::warn!(%server, error = %e, "lost a server connection in a statement");
                 Ok(self.lost(conn, &server, reading, may_have_run, bound))
@@ -442,6 +448,32 @@ impl Session {
                 Ok(Attempt::Over(Next::Close))
             }
         }
+    }
+
+    /// The server has closed the connection before it had the whole statement, so it has not run it.
+    async fn not_sent(
+        &mut self,
+        mut conn: Box<BackendConn>,
+        request: &Request<'_>,
+        error: &BackendError,
+        bound: bool,
+    ) -> std::io::Result<Attempt> {
+        let server = conn.server.addr.to_string();
+        let last = self.core.shared.timers.timeout(LAST_WORDS_LIMIT, conn.last_words()).await;
+        let Some(e) = last.ok().flatten().filter(|e| e.code == ER_PACKET_TOO_LARGE) else {
+            tracing::warn!(%server, %error, "lost a server connection while a statement was sent");
+            let reading = request.analysis.access() <= Access::Read && !bound;
+            return Ok(self.lost(conn, &server, reading, false, bound));
+        };
+        drop(conn);
+        self.lose_lease();
+        let error = ClientError::from_server(e.code, e.sqlstate, &e.message);
+        if !bound {
+            return Ok(Attempt::Failed(error));
+        }
+        // What was open is gone with the connection, and the client is to see that: directly its own would end here.
+        self.client.send_error(request.client_sequence, &error).await?;
+        Ok(Attempt::Over(Next::Close))
     }
 
     fn lost(
