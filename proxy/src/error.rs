@@ -268,12 +268,6 @@ impl ClientError {
         )
     }
 
-    /// ER_SERVER_SHUTDOWN.
-    #[must_use]
-    pub fn shutting_down() -> Self {
-        Self::new(1053, b"08S01", "Server shutdown in progress")
-    }
-
     /// A server answered something that is not the protocol.
     #[must_use]
     pub fn bad_backend(server: &str) -> Self {
