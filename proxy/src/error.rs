@@ -85,6 +85,16 @@ impl ClientError {
         Self::new(1290, b"HY000", text)
     }
 
+    /// ER_OPTION_PREVENTS_STATEMENT, as a server says it at the end of a transaction that it must not commit.
+    #[must_use]
+    pub fn not_committed(shard: &str, waited_ms: u64) -> Self {
+        let text = format!(
+            "Shard '{shard}' has no confirmed writer (waited {waited_ms} ms): the transaction was not committed, it is \
+             rolled back. Exactly one master must have read_only=0: see the proxy's log and /readyz"
+        );
+        Self::new(1290, b"HY000", text)
+    }
+
     /// A session bound to a server that is not the writer can't write.
     #[must_use]
     pub fn pinned_elsewhere(server: &str, what: &str) -> Self {
@@ -256,12 +266,6 @@ impl ClientError {
             b"HY000",
             "The transaction was idle for longer than idle_transaction_timeout_ms and was rolled back",
         )
-    }
-
-    /// ER_SERVER_SHUTDOWN.
-    #[must_use]
-    pub fn shutting_down() -> Self {
-        Self::new(1053, b"08S01", "Server shutdown in progress")
     }
 
     /// A server answered something that is not the protocol.

@@ -126,7 +126,7 @@ impl Session {
             cursor: None,
             statement_id: None,
             analysis,
-            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },
+            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false, commits: false },
             reads: packets.reads,
             execute: None,
         };
@@ -145,7 +145,8 @@ impl Session {
     /// lacks it may lag: the writer is asked, if there is one.
     pub(super) async fn change_schema(&mut self, schema: &str) -> Result<(), ClientError> {
         let before = self.state.wanted.schema.replace(schema.into());
-        let plan = RoutePlan { role: Role::Any, reason: RouteReason::SessionOnly, max_lag_ms: None, writes: false };
+        let (role, reason) = (Role::Any, RouteReason::SessionOnly);
+        let plan = RoutePlan { role, reason, max_lag_ms: None, writes: false, commits: false };
         let asked = self.check_schema(&plan).await;
         let result = match asked {
             Err(Refusal { may_lag: true, .. })

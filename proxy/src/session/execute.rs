@@ -3,18 +3,19 @@
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
 use super::definitions::{alters_schema, changes_schema};
+use super::failure::Failure;
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::outcome::Outcome;
 use super::pins::ends_a_pin;
-use super::relay::{Cursors, Relay, RelayError, RelayMode};
+use super::relay::{Cursors, Relay, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::schema::{begins_with_use, is_missing_schema};
 use super::sync::{COMPUTED, Needs, Prefix};
 use super::text_statements::{qualified, refuted, takes_one_lock};
 use super::tracking::{Changer, changes_trackers};
 use super::{Next, Session};
-use crate::backend::conn::{BackendConn, BackendError, Readiness};
+use crate::backend::conn::{BackendConn, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
 use pointsman_planner::{
@@ -53,7 +54,7 @@ pub(super) struct Request<'a> {
 }
 
 /// How one attempt ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done,
     /// To be told to the client; the session goes on.
     Failed(ClientError),
@@ -421,98 +422,6 @@ impl Session {
             _ => {}
         }
     }
-
-    /// The end of an exchange that did not come to its end.
-    async fn failed(
-        &mut self,
-        conn: Box<BackendConn>,
-        request: &Request<'_>,
-        failure: Failure,
-        bound: bool,
-    ) -> std::io::Result<Attempt> {
-        let server = conn.server.addr.to_string();
-        let reading = request.analysis.access() <= Access::Read && !bound;
-        match failure {
-            Failure::NoSchema(e) if !bound => {
-                self.leave_schema(conn);
-                Ok(Attempt::TryWriter(e))
-            }
-            Failure::Prefix(e) | Failure::NoSchema(e) if bound => {
-                self.lease = Some(conn);
-                Ok(Attempt::Failed(e))
-            }
-            Failure::Prefix(e) | Failure::NoSchema(e) => {
-                self.note_refusal(&e, &conn.server);
-                Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) })
-            }
-            Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
-                let may_have_run = !matches!(request.analysis.access(), Access::Session | Access::Read);
-                tracing::warn!(%server, error = %e, "lost a server connection in a statement");
-                Ok(self.lost(conn, &server, reading, may_have_run, bound))
-            }
-            Failure::Relay(RelayError::Server { error, sent: true, boundary }) => {
-                tracing::warn!(%server, %error, "lost a server connection in the middle of a result");
-                drop(conn);
-                self.lose_lease();
-                self.cut_off(boundary, &server).await
-            }
-            Failure::Relay(RelayError::ReadOnly) => {
-                self.shard().distrust(conn.server.id);
-                self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
-            }
-            Failure::Relay(RelayError::NoSchema) => {
-                self.stay_on_writer();
-                self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
-            }
-            Failure::Relay(RelayError::Client(e)) => {
-                Box::pin(self.client_gone(conn, request)).await;
-                Err(e)
-            }
-            Failure::Relay(RelayError::ClientGone) => {
-                Box::pin(self.client_gone(conn, request)).await;
-                Ok(Attempt::Over(Next::Close))
-            }
-            Failure::Relay(RelayError::Killed) => {
-                Box::pin(self.stop_server_statement(&conn)).await;
-                drop(conn);
-                self.lose_lease();
-                Ok(Attempt::Over(Next::Close))
-            }
-        }
-    }
-
-    fn lost(
-        &mut self,
-        conn: Box<BackendConn>,
-        server: &str,
-        reading: bool,
-        may_have_run: bool,
-        bound: bool,
-    ) -> Attempt {
-        drop(conn);
-        let what = self.pins.reason();
-        let in_transaction = self.status.contains(Status::IN_TRANS);
-        self.lose_lease();
-        match what {
-            Some(what) if bound && !in_transaction => Attempt::Failed(ClientError::state_lost(server, what)),
-            _ if in_transaction => Attempt::Failed(ClientError::transaction_lost(server)),
-            _ if reading => Attempt::TryElsewhere(ClientError::server_lost(server, false)),
-            _ => Attempt::Failed(ClientError::server_lost(server, may_have_run)),
-        }
-    }
-
-    /// The server died in the middle of a result: an error packet where one may stand, else the connection ends.
-    async fn cut_off(&mut self, boundary: Option<u8>, server: &str) -> std::io::Result<Attempt> {
-        match boundary {
-            Some(sequence) => {
-                self.client.send_error(sequence, &ClientError::server_lost(server, true)).await?;
-                Ok(Attempt::Over(Next::Command))
-            }
-            None => Ok(Attempt::Over(Next::Close)),
-        }
-    }
 }
 
 /// A variable that a statement means to assign, but then does not (no row, an error), is as it was. So it has to be the
@@ -560,17 +469,6 @@ fn is_refused_whole(analysis: &Analysis) -> bool {
     let [statement] = &analysis.statements[..] else { return false };
     matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
         && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
-}
-
-/// Why an exchange did not come to its end.
-pub(super) enum Failure {
-    /// A server refused the state that the statement needs; the statement was not run or its reply thrown away.
-    Prefix(ClientError),
-    /// The session's schema is gone, or its right to it.
-    NoSchema(ClientError),
-    /// The connection failed while the statement was sent.
-    Send(BackendError),
-    Relay(RelayError),
 }
 
 /// Reads the replies to a prefix; gives the refusal of the schema, in spite of which all the rest is done. After

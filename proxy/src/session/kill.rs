@@ -132,6 +132,7 @@ impl Session {
             reason: RouteReason::NeedsWriter,
             max_lag_ms: None,
             writes: false,
+            commits: false,
         };
         let mut conn = self.lease(&plan, Reads::USER_VARS, None).await.map_err(NoLease::into_error)?.conn;
         let needs = self.needs(Reads::USER_VARS);

@@ -10,6 +10,7 @@ pub mod definitions;
 mod diagnostics;
 mod execute;
 mod execution;
+mod failure;
 mod freshness;
 mod infile;
 mod kill;
@@ -81,6 +82,8 @@ pub struct Session {
     hold_until: u64,
     pins: Pins,
     results: ResultState,
+    /// The open transaction may have written: its end needs the confirmed writer, as its writes did.
+    has_written: bool,
     freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<Box<stmt::Preparing>>,
@@ -108,6 +111,7 @@ impl Session {
             hold_until: u64::MAX,
             pins: Pins::default(),
             results: ResultState::default(),
+            has_written: false,
             freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,

@@ -4,7 +4,7 @@
 //! brought into that schema: its statements run on one that has none, and each tries the schema again first.
 
 use super::Session;
-use super::execute::Failure;
+use super::failure::Failure;
 use super::state::SessionState;
 use super::sync::Needs;
 use crate::backend::conn::{BackendConn, Readiness};
