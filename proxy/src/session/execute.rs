@@ -27,8 +27,8 @@ use std::time::Instant;
 
 /// A read is tried on this many servers in all.
 const READ_ATTEMPTS: u32 = 2;
-/// A statement whose schema is gone: a replica, then the writer, then the writer without the schema.
-const SCHEMA_ATTEMPTS: u32 = 4;
+/// The most for one whose schema is gone: a replica, the writer, the writer without the schema; and a change of writers.
+const WRITER_ATTEMPTS: u32 = 4;
 /// One in so many statements is timed, at random, for the moving average of its server.
 const LATENCY_SAMPLE: u64 = 8;
 
@@ -57,7 +57,7 @@ enum Attempt {
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
     TryElsewhere(ClientError),
-    /// The same for the lack of a schema, of which the writer knows best.
+    /// The same, but the writer alone will do: it knows which schemas there are, and takes writes.
     TryWriter(ClientError),
     /// The client or the session is at its end.
     Over(Next),
@@ -96,7 +96,7 @@ impl Session {
                 Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
-                Attempt::TryWriter(e) if attempts >= SCHEMA_ATTEMPTS => break e,
+                Attempt::TryWriter(e) if attempts >= WRITER_ATTEMPTS => break e,
                 Attempt::TryWriter(_) => plan.role = Role::Writer,
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
                 Attempt::TryElsewhere(_) => {
@@ -179,7 +179,8 @@ impl Session {
             // To prepare a statement begins no transaction.
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
-            intercept_read_only: request.plan.writes && !self.is_bound(),
+            // A read may turn out to write: a view whose function does.
+            intercept_read_only: (request.plan.writes || request.plan.role == Role::Replica) && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, mode, outcome);
@@ -448,9 +449,11 @@ impl Session {
                 self.cut_off(boundary, &server).await
             }
             Failure::Relay(RelayError::ReadOnly) => {
-                self.shard().distrust(conn.server.id);
+                if request.plan.writes || self.is_at_writer(&conn) {
+                    self.shard().distrust(conn.server.id);
+                }
                 self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+                Ok(Attempt::TryWriter(ClientError::no_writer(&self.shard().name, 0)))
             }
             Failure::Relay(RelayError::Client(e)) => {
                 Box::pin(self.client_gone(conn, request)).await;

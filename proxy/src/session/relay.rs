@@ -71,7 +71,7 @@ pub enum RelayError {
     Killed,
     /// The client closed its side while the server was working.
     ClientGone,
-    /// The server refused a write as read-only, and the client has not been told.
+    /// The server refused the statement as read-only, and the client has not been told.
     ReadOnly,
 }
 
@@ -94,7 +94,7 @@ pub struct RelayMode {
     pub status: Status,
     /// The warning count to be told in an OK, where that of the server is another session's.
     pub warnings: Option<u16>,
-    /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
+    /// An autocommit statement that a server refuses as read-only has not run: it is tried at the writer.
     pub intercept_read_only: bool,
     /// A read that may be taken to another server while the client has seen nothing of it.
     pub may_abandon: bool,
