@@ -296,6 +296,9 @@ impl Session {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
         }
+        if self.pins.gave_role_up() {
+            Box::pin(self.learn_role(&mut conn, request.analysis)).await;
+        }
         self.note_writes(request, outcome, before, &conn.server);
         // Reads that could go elsewhere don't prolong a hold: a busy client would keep the writer for ever.
         if request.plan.role != Role::Replica {

@@ -20,6 +20,7 @@ mod query;
 mod read_only;
 pub mod relay;
 pub mod results;
+mod role;
 mod schema;
 mod settle;
 pub mod state;
