@@ -290,6 +290,13 @@ impl ClientError {
         self
     }
 
+    /// ER_WRONG_VALUE_FOR_VAR, as a server says it of the character set in a handshake.
+    #[must_use]
+    pub fn no_client_charset(charset: &str) -> Self {
+        let text = format!("Variable 'character_set_client' can't be set to the value of '{charset}'");
+        Self::new(1231, b"42000", text)
+    }
+
     /// A backend refused the proxy's login for this account.
     #[must_use]
     pub fn backend_login(server: &str, code: u16, message: &str) -> Self {

@@ -248,7 +248,15 @@ impl Session {
             Err(LoginEnd::Refused(_)) => return Ok(self.change_refused(None).await),
             Err(_) => return Ok(Next::Close),
         };
-        self.forget_session(changed.charset.unwrap_or(self.state.wanted.charset)).await;
+        let charset = match changed.charset.map(|id| self.core.handshake_collation(id)) {
+            Some(Err(e)) => {
+                self.client.send_error(changed.next_sequence, &e).await?;
+                return Ok(self.change_refused(None).await);
+            }
+            Some(Ok(id)) => id,
+            None => self.state.wanted.charset,
+        };
+        self.forget_session(charset).await;
         let number = shared.identities.number(changed.account.backend_user(), &changed.backend_secret);
         let user = changed.account.backend_user().to_owned();
         let identity = Identity { number, user, secret: changed.backend_secret };

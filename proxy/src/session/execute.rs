@@ -30,8 +30,8 @@ use std::time::Instant;
 
 /// A read is tried on this many servers in all.
 const READ_ATTEMPTS: u32 = 2;
-/// A statement whose schema is gone: a replica, then the writer, then the writer without the schema.
-const SCHEMA_ATTEMPTS: u32 = 4;
+/// The most for one whose schema is gone: a replica, the writer, the writer without the schema; and a change of writers.
+const WRITER_ATTEMPTS: u32 = 4;
 /// One in so many statements is timed, at random, for the moving average of its server.
 const LATENCY_SAMPLE: u64 = 8;
 
@@ -60,7 +60,7 @@ pub(super) enum Attempt {
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
     TryElsewhere(ClientError),
-    /// The same for the lack of a schema, of which the writer knows best.
+    /// The same, but the writer alone will do: it knows which schemas there are, and takes writes.
     TryWriter(ClientError),
     /// The client or the session is at its end.
     Over(Next),
@@ -101,7 +101,7 @@ impl Session {
                 Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
-                Attempt::TryWriter(e) if attempts >= SCHEMA_ATTEMPTS => break e,
+                Attempt::TryWriter(e) if attempts >= WRITER_ATTEMPTS => break e,
                 Attempt::TryWriter(_) => plan.role = Role::Writer,
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
                 Attempt::TryElsewhere(_) => {
@@ -183,7 +183,7 @@ impl Session {
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
             changer: Changer { analysis: request.analysis, server: self.state.reading.server },
-            intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
+            intercept_read_only: !self.is_bound() && self.may_repeat_refused(request, conn),
             intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
@@ -212,6 +212,15 @@ impl Session {
             return None;
         }
         self.results.diagnostics.told()
+    }
+
+    /// Whether a server that refuses the statement as read-only has run nothing of it. A read may turn out to write (a
+    /// view whose function does): of that nothing is left where nothing can be written.
+    fn may_repeat_refused(&self, request: &Request<'_>, conn: &BackendConn) -> bool {
+        match request.plan.role {
+            Role::Replica => !self.is_at_writer(conn),
+            _ => is_refused_whole(request.analysis),
+        }
     }
 
     /// The status that the server would have put into an EOF behind the definitions.
@@ -303,6 +312,9 @@ impl Session {
             if let Err(error) = Box::pin(self.take_over_trackers(&mut conn, request.analysis)).await {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
+        }
+        if self.pins.gave_role_up() {
+            Box::pin(self.learn_role(&mut conn, request.analysis)).await;
         }
         self.note_writes(request, outcome, before, &conn);
         // Reads that could go elsewhere don't prolong a hold: a busy client would keep the writer for ever.
@@ -465,9 +477,9 @@ fn uses_one_shots(analysis: &Analysis) -> bool {
 /// Whether a server that refuses the statement as read-only has run nothing of it. A routine may have written before the
 /// statement within it that was refused.
 fn is_refused_whole(analysis: &Analysis) -> bool {
-    use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Select, Update};
+    use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Update};
     let [statement] = &analysis.statements[..] else { return false };
-    matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
+    matches!(statement.kind, Insert | Replace | Update | Delete | LoadData | Ddl)
         && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
 }
 

@@ -62,9 +62,11 @@ impl Session {
                 self.cut_off(boundary, &server).await
             }
             Failure::Relay(RelayError::ReadOnly) => {
-                self.shard().distrust(conn.server.id);
+                if request.plan.writes || self.is_at_writer(&conn) {
+                    self.shard().distrust(conn.server.id);
+                }
                 self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+                Ok(Attempt::TryWriter(ClientError::no_writer(&self.shard().name, 0)))
             }
             Failure::Relay(RelayError::NoSchema) => {
                 self.stay_on_writer();

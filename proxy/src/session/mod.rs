@@ -23,6 +23,7 @@ mod query;
 mod read_only;
 pub mod relay;
 pub mod results;
+mod role;
 mod schema;
 mod settle;
 pub mod state;
@@ -120,8 +121,12 @@ impl Session {
         }
     }
 
-    /// Checks the schema of the login and says OK, or the error: then no commands are served.
+    /// Checks the character set and the schema of the login and says OK, or the error: then no commands are served.
     pub async fn start(&mut self, schema: Option<String>, sequence: u8) -> Step {
+        match self.core.handshake_collation(self.state.wanted.charset) {
+            Ok(id) => self.state.set_handshake_collation(&self.core, id),
+            Err(e) => return self.fail(sequence, &e).await,
+        }
         if let Some(schema) = schema.filter(|s| !s.is_empty()) {
             if let Err(e) = Box::pin(self.change_schema(&schema)).await {
                 self.client.send_error(sequence, &e).await?;

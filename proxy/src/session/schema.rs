@@ -76,7 +76,7 @@ impl Session {
         self.let_go(conn);
     }
 
-    fn is_at_writer(&self, conn: &BackendConn) -> bool {
+    pub(super) fn is_at_writer(&self, conn: &BackendConn) -> bool {
         self.shard().confirmed_writer() == Some(conn.server.id)
     }
 }
