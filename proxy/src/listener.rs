@@ -6,7 +6,7 @@ use crate::core::alarm::SessionCell;
 use crate::error::ClientError;
 use crate::login::Peer;
 use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, refuse};
-use crate::net::{Socket, Stream};
+use crate::net::{Socket, Stream, keepalive};
 use crate::registry::SessionHandle;
 use crate::servers::ServerInfo;
 use crate::session::client::ClientSide;
@@ -110,6 +110,8 @@ fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener>
     socket.set_nonblocking(true)?;
     // Without it each small reply could wait for the client's delayed ACK. Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
+    // Inherited too.
+    socket.set_tcp_keepalive(&keepalive())?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -374,11 +376,12 @@ mod tests {
     }
 
     #[test]
-    fn accepted_sockets_send_small_replies_at_once() {
+    fn accepted_sockets_send_small_replies_at_once_and_notice_a_lost_client() {
         let listener = bind_tcp("127.0.0.1:0".parse().unwrap(), 16).unwrap();
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let accepted = std::iter::repeat_with(|| listener.accept()).find_map(Result::ok);
-        assert!(accepted.unwrap().0.nodelay().unwrap());
+        let accepted = std::iter::repeat_with(|| listener.accept()).find_map(Result::ok).unwrap().0;
+        assert!(accepted.nodelay().unwrap());
+        assert!(socket2::SockRef::from(&accepted).keepalive().unwrap());
     }
 
     #[test]

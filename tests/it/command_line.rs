@@ -95,6 +95,25 @@ fn check_refuses_an_account_that_passes_by_read_only() -> Lab<()> {
 }
 
 #[test]
+fn check_refuses_an_account_that_may_take_a_role_that_passes_by_read_only() -> Lab<()> {
+    for (kind, right) in [(Kind::MariaDb, "READ_ONLY ADMIN"), (Kind::MySql9, "CONNECTION_ADMIN")] {
+        let Some(group) = GroupPlan::new(kind).masters(1).replicas(1).start_or_skip()? else { continue };
+        for statement in ["CREATE ROLE outer_role", "CREATE ROLE `inner-role`", "GRANT `inner-role` TO outer_role"] {
+            group.sql_everywhere(statement)?;
+        }
+        group.sql_everywhere("GRANT outer_role TO app@'%'")?;
+        let proxy = Proxy::of(&group).start()?;
+        let (is_fine, said) = with_config(&proxy, "check", |text| text)?;
+        assert!(is_fine, "{kind:?}: roles without such a right:\n{said}");
+        group.sql_everywhere(&format!("GRANT {right} ON *.* TO `inner-role`"))?;
+        let (is_fine, said) = with_config(&proxy, "check", |text| text)?;
+        assert!(!is_fine, "{kind:?}: {said}");
+        assert!(said.contains(&format!("{right} on {} after SET ROLE", group.server(1).address())), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn no_command_tells_a_password() -> Lab<()> {
     let group = small_group()?;
     let proxy = Proxy::of(&group).start()?;
@@ -167,5 +186,30 @@ fn check_names_every_mistake_of_a_real_pair() -> Lab<()> {
         assert!(is_said, "nothing about {about}: {what} in\n{said}");
     }
     println!("{said}");
+    Ok(())
+}
+
+#[test]
+fn check_compares_clocks_and_ids_and_asks_for_binary_logs() -> Lab<()> {
+    let group = GroupPlan::new(Kind::MariaDb).replicas(0).extra("--skip-log-bin").start()?;
+    let proxy = Proxy::of(&group).start()?;
+    let (writer, standby) = (group.server(0), group.server(1));
+    // What a session is told of the time is all that tells of a clock.
+    writer.sql("SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() + 2'")?;
+    standby.sql("SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() - 3600'")?;
+    standby.sql("SET GLOBAL server_id = 1")?;
+    let (is_fine, said) = with_config(&proxy, "check", |text| text)?;
+    assert!(!is_fine, "{said}");
+    let (writer, standby) = (writer.address(), standby.address());
+    for (level, about, what) in [
+        ("WARNING", writer.as_str(), "its clock differs from this machine's by "),
+        ("PROBLEM", &standby, "its clock differs from this machine's by 3"),
+        ("PROBLEM", &writer, "log_bin = OFF: nobody can replicate from it"),
+        ("PROBLEM", &standby, "log_bin = OFF: nobody can replicate from it"),
+        ("PROBLEM", "shard 'main'", "server_id 1 is the same on "),
+    ] {
+        let is_said = said.lines().any(|l| l.to_uppercase().contains(level) && l.contains(about) && l.contains(what));
+        assert!(is_said, "no {level} about {about}: {what} in\n{said}");
+    }
     Ok(())
 }

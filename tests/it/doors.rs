@@ -341,3 +341,24 @@ fn proxy_headers_are_refused_from_elsewhere() -> Lab<()> {
     assert!(Path::exists(&socket));
     Ok(())
 }
+
+/// The kernel's timers of a connection's two ends, by the port of the client: `tr` of /proc/net/tcp (proc(5)).
+fn has_keepalive(server_port: u16, client_port: u16) -> Lab<bool> {
+    const KEEPALIVE: &str = "02:";
+    let table = fs::read_to_string("/proc/net/tcp").map_err(LabError::file("/proc/net/tcp"))?;
+    let (server, client) = (format!(":{server_port:04X}"), format!(":{client_port:04X}"));
+    let ends = |line: &Vec<&str>| line.len() > 5 && line[1].ends_with(&server) && line[2].ends_with(&client);
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    Ok(lines.filter(ends).any(|line| line[5].starts_with(KEEPALIVE)))
+}
+
+#[test]
+fn a_client_that_vanished_without_a_word_is_looked_for() -> Lab<()> {
+    let group = one_server()?;
+    let proxy = Proxy::of(&group).start()?;
+    let mut client = TcpStream::connect(("127.0.0.1", proxy.port)).map_err(LabError::file("socket"))?;
+    let mut greeting = [0; 5];
+    client.read_exact(&mut greeting).map_err(LabError::file("greeting"))?;
+    let port = client.local_addr().map_err(LabError::file("address"))?.port();
+    waiting::until("the kernel has a timer for it", SOON, || has_keepalive(proxy.port, port).unwrap_or_default())
+}

@@ -11,10 +11,15 @@ use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, Proxy, ports, trace, 
 /// How soon the proxy must have noticed a change of its servers.
 const NOTICED: Duration = Duration::from_secs(15);
 
-fn started() -> Lab<(Group, Proxy)> {
+fn started_group() -> Lab<Group> {
     let group = Group::start()?;
     group.sql_everywhere("CREATE TABLE t (a INT PRIMARY KEY AUTO_INCREMENT, b VARCHAR(40)) ENGINE=InnoDB")?;
     group.sql_everywhere("INSERT INTO t (b) VALUES ('first')")?;
+    Ok(group)
+}
+
+fn started() -> Lab<(Group, Proxy)> {
+    let group = started_group()?;
     let proxy = Proxy::of(&group).start()?;
     trace::wait_for_readers(&proxy, &group, &group.readers())?;
     Ok((group, proxy))
@@ -201,12 +206,25 @@ fn a_call_whose_server_becomes_read_only_is_not_repeated() -> Lab<()> {
 
 #[test]
 fn with_two_writable_masters_no_write_is_sent_to_either() -> Lab<()> {
-    let (group, proxy) = started()?;
+    const WAIT: Duration = Duration::from_millis(1500);
+    let group = started_group()?;
+    let proxy = Proxy::of(&group).more("[monitor]\nno_writer_wait_ms = 1500").start()?;
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
     group.server(1).set_read_only(false)?;
-    thread::sleep(Duration::from_secs(3));
+    waiting::until("the log says why writes wait", NOTICED, || {
+        let log = proxy.log();
+        log.lines().any(|line| {
+            line.contains("no confirmed writer: writes wait") && line.contains("both masters say read_only=0")
+        })
+    })?;
     let marker = trace::marker();
-    let refused = proxy.client()?.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')"));
-    assert!(refused.is_err(), "a write was accepted although both masters are writable");
+    let mut client = proxy.client()?;
+    let start = Instant::now();
+    let refused = client.sql(&format!("INSERT INTO t (b) VALUES ('{marker}')")).expect_err("both are writable");
+    assert!(start.elapsed() >= WAIT, "refused after {:?}", start.elapsed());
+    // ER_OPTION_PREVENTS_STATEMENT, as of a server that is read-only.
+    assert_eq!(refused.code(), Some(1290), "{refused}");
+    assert!(refused.to_string().contains("(waited 1500 ms); nothing was executed"), "{refused}");
     assert_eq!(trace::who_ran(&group, &marker)?, [] as [u32; 0]);
     assert_eq!(proxy.client()?.value("SELECT b FROM t WHERE a = 1")?, "first", "reads go on");
     group.server(1).set_read_only(true)?;
@@ -245,6 +263,29 @@ fn what_a_transaction_wrote_is_not_committed_while_two_masters_are_writable() ->
     waiting::until("writes go on", NOTICED, || open[0].0.sql("INSERT INTO t VALUES ('later')").is_ok())?;
     open[0].0.sql("COMMIT")?;
     assert_eq!(group.writer().client()?.column("SELECT a FROM shop.t")?, ["later"]);
+    Ok(())
+}
+
+#[test]
+fn a_transaction_that_is_open_when_the_writer_changes_is_lost_and_says_so() -> Lab<()> {
+    // ER_SERVER_SHUTDOWN
+    const LOST: Option<u16> = Some(1053);
+    let (group, proxy) = started()?;
+    let mut client = proxy.client()?;
+    client.sql("BEGIN")?;
+    client.sql("INSERT INTO t (b) VALUES ('lost')")?;
+    let (old, new) = (group.server(0), group.server(1));
+    // FLUSH TABLES and the like would wait for the transaction; this does not.
+    old.set_read_only(true)?;
+    new.set_read_only(false)?;
+    trace::wait_for_writer(&proxy, &group, new)?;
+    let refused = client.sql("INSERT INTO t (b) VALUES ('lost too')").expect_err("its transaction is lost");
+    assert_eq!(refused.code(), LOST, "{refused}");
+    client.sql("BEGIN")?;
+    client.sql("INSERT INTO t (b) VALUES ('kept')")?;
+    client.sql("COMMIT")?;
+    assert_eq!(client.column("SELECT b FROM t WHERE b IN ('lost', 'lost too', 'kept')")?, ["kept"]);
+    assert_eq!(old.value("SELECT COUNT(*) FROM shop.t WHERE b LIKE 'lost%'")?, "0", "it is rolled back");
     Ok(())
 }
 

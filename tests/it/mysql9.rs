@@ -136,3 +136,43 @@ fn query_attributes_are_hints() -> Lab<()> {
     }
     Ok(())
 }
+
+/// Replication goes on by the positions of the binary logs, and no transaction has a GTID any more.
+fn switch_gtids_off(group: &Group) -> Lab<()> {
+    for server in group.servers() {
+        server.sql("STOP REPLICA")?;
+        server.sql("CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION = 0")?;
+        server.sql("START REPLICA")?;
+    }
+    // One step at a time everywhere, as the manual has it ("Disabling GTID Transactions Online").
+    for mode in ["ON_PERMISSIVE", "OFF_PERMISSIVE", "OFF"] {
+        group.wait_for_sync()?;
+        for server in group.servers() {
+            server.sql(&format!("SET GLOBAL gtid_mode = {mode}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn without_gtids_a_session_reads_its_own_writes_by_time() -> Lab<()> {
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    switch_gtids_off(&group)?;
+    drop(proxy);
+    let proxy = Proxy::of(&group).start()?;
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
+    let _blocked = (group.block_replica(1)?, group.block_replica(2)?);
+    let mut client = proxy.client()?;
+    for round in 1..=20 {
+        client.sql(&format!("INSERT INTO t (b) VALUES ('round {round}')"))?;
+        assert_eq!(client.value("SELECT COUNT(*) FROM t WHERE b LIKE 'round%'")?, round.to_string());
+    }
+    let output = std::process::Command::new(pointsman_tests::proxy::binary()?)
+        .args(["check", "--config"])
+        .arg(proxy.config())
+        .output()
+        .map_err(pointsman_tests::LabError::file("pointsman check"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("gtid_mode is not ON"), "{said}");
+    Ok(())
+}

@@ -266,3 +266,16 @@ fn a_schema_that_replicas_lack_is_found_on_the_writer() -> Lab<()> {
     }
     Ok(())
 }
+
+#[test]
+fn without_a_heartbeat_lag_is_the_servers_own_word() -> Lab<()> {
+    let group = started()?;
+    let proxy = Proxy::of(&group).without_init().start()?;
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
+    assert!(proxy.log().contains("lag is taken from the replication status"), "{}", proxy.log());
+    let blocked = group.block_replica(3)?;
+    group.sql("INSERT INTO t (b) VALUES ('held up')")?;
+    trace::wait_for_readers(&proxy, &group, &[group.server(1), group.server(2)])?;
+    drop(blocked);
+    trace::wait_for_readers(&proxy, &group, &group.readers())
+}

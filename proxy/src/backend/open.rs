@@ -166,9 +166,8 @@ impl Core {
         let (address, host) = match &server.addr {
             ServerAddr::Unix { path } => (BackendAddress::Unix(path.into()), String::new()),
             ServerAddr::Tcp { host, port } => {
-                let mut found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(OpenError::Resolve)?;
-                let first = found.next().ok_or_else(|| OpenError::Resolve(io::ErrorKind::NotFound.into()))?;
-                (BackendAddress::Tcp(first), host.clone())
+                let found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(OpenError::Resolve)?;
+                (BackendAddress::Tcp(found.collect()), host.clone())
             }
         };
         let compression = match config.backend.compression {

@@ -13,20 +13,14 @@ use pointsman_protocol::compress::Algorithm;
 use pointsman_protocol::handshake::{Failure, Greeting, LoginRequest, ServerHello, SslRequest};
 use pointsman_protocol::wire::Cursor;
 use pointsman_protocol::{Capabilities, ProtocolError};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::net::tls::BackendTls;
-use crate::net::{Compressed, PacketError, Packets, Socket, Stream};
+use crate::net::{Compressed, PacketError, Packets, Socket, Stream, keepalive};
 use crate::timers::Timers;
 
-/// A server that vanished without a word is noticed after this much silence, and
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-/// this many unanswered probes
-const KEEPALIVE_PROBES: u32 = 3;
-/// so far apart.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// What we say we accept: the protocol's largest, as the client's own limit is kept elsewhere.
 const MAX_PACKET: u32 = 1 << 30;
 
@@ -50,7 +44,8 @@ const MARIADB_EXTENDED: Capabilities = Capabilities::from_bits_retain(0xffff_fff
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum BackendAddress {
-    Tcp(SocketAddr),
+    /// All that the server's name has, tried in this order.
+    Tcp(Vec<SocketAddr>),
     Unix(PathBuf),
 }
 
@@ -144,29 +139,39 @@ pub async fn connect(
     timers: &Timers,
 ) -> Result<BackendReady, ConnectError> {
     let all = async {
-        let socket = open(target).await.map_err(ConnectError::Unreachable)?;
+        let socket = open(target, timers).await.map_err(ConnectError::Unreachable)?;
         log_in(socket, target, login).await
     };
     let limit = target.connect_timeout;
     timers.timeout(limit, all).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 
-pub(super) async fn open(target: &BackendTarget) -> io::Result<Socket> {
+pub(super) async fn open(target: &BackendTarget, timers: &Timers) -> io::Result<Socket> {
     match &target.address {
         BackendAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
-        BackendAddress::Tcp(address) => {
-            let tcp = TcpStream::connect(address).await?;
+        BackendAddress::Tcp(addresses) => {
+            let tcp = connect_to_any(addresses, target.connect_timeout, timers).await?;
             tcp.set_nodelay(true)?;
-            let keepalive = TcpKeepalive::new()
-                .with_time(KEEPALIVE_AFTER)
-                .with_interval(KEEPALIVE_EVERY)
-                .with_retries(KEEPALIVE_PROBES);
             let options = SockRef::from(&tcp);
-            options.set_tcp_keepalive(&keepalive)?;
+            options.set_tcp_keepalive(&keepalive())?;
             options.set_tcp_user_timeout(target.user_timeout)?;
             Ok(Socket::Tcp(tcp))
         }
     }
+}
+
+/// The first that answers. One that is silent must leave time for those behind it.
+async fn connect_to_any(addresses: &[SocketAddr], limit: Duration, timers: &Timers) -> io::Result<TcpStream> {
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    for address in addresses {
+        match timers.timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(e)) => failure = e,
+            Err(_) => failure = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failure)
 }
 
 async fn log_in(socket: Socket, target: &BackendTarget, login: &BackendLogin) -> Result<BackendReady, ConnectError> {

@@ -77,7 +77,7 @@ type Ends = (Result<ClientLogin, LoginEnd>, Result<BackendReady, ConnectError>);
 /// One login; the server's side sends the OK.
 async fn meet(shared: &LoginShared, plugin: Plugin, login: &BackendLogin) -> Ends {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = target(BackendAddress::Tcp(listener.local_addr().unwrap()));
+    let target = target(BackendAddress::Tcp(vec![listener.local_addr().unwrap()]));
     let settings = settings(plugin);
     let server = async {
         let (tcp, from) = listener.accept().await.unwrap();
@@ -275,16 +275,30 @@ async fn a_dead_address_is_unreachable() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     assert!(TcpStream::connect(address).await.is_err());
-    let target = target(BackendAddress::Tcp(address));
+    let target = target(BackendAddress::Tcp(vec![address]));
     let end = connect(&target, &login_as("a", "b"), &Timers::here()).await;
     assert!(matches!(end, Err(ConnectError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn all_addresses_of_a_name_are_tried() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let live = listener.local_addr().unwrap();
+    let name = target(BackendAddress::Tcp(vec![dead, live]));
+    let Socket::Tcp(tcp) = super::backend::open(&name, &Timers::here()).await.unwrap() else { unreachable!("TCP") };
+    assert_eq!(tcp.peer_addr().unwrap(), live);
+    assert!(super::backend::open(&target(BackendAddress::Tcp(vec![])), &Timers::here()).await.is_err());
 }
 
 #[tokio::test]
 async fn unacknowledged_bytes_have_the_configured_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let limit = Some(Duration::from_millis(7654));
-    let target = BackendTarget { user_timeout: limit, ..target(BackendAddress::Tcp(listener.local_addr().unwrap())) };
-    let Socket::Tcp(tcp) = super::backend::open(&target).await.unwrap() else { unreachable!("the target is TCP") };
+    let target =
+        BackendTarget { user_timeout: limit, ..target(BackendAddress::Tcp(vec![listener.local_addr().unwrap()])) };
+    let Socket::Tcp(tcp) = super::backend::open(&target, &Timers::here()).await.unwrap() else {
+        unreachable!("the target is TCP")
+    };
     assert_eq!(socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap(), limit);
 }

@@ -12,5 +12,5 @@ pub use compressed::Compressed;
 pub use network::Network;
 pub use packet::{PacketError, Packets};
 pub use parked::ParkedStream;
-pub use socket::Socket;
+pub use socket::{Socket, keepalive};
 pub use stream::Stream;

@@ -5,10 +5,25 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// A peer that vanished without a word is noticed after this much silence, and
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// this many unanswered probes
+const KEEPALIVE_PROBES: u32 = 3;
+/// so far apart.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// What all TCP connections have, of clients as of servers. Servers only switch it on for their clients and leave the
+/// times to the kernel, whose two hours a session of a vanished client would keep its locks.
+#[must_use]
+pub fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(KEEPALIVE_PROBES)
+}
 
 /// What lies under TLS and compression.
 #[derive(Debug)]

@@ -149,9 +149,7 @@ impl Session {
         let plan = RoutePlan { role, reason, max_lag_ms: None, writes: false, commits: false };
         let asked = self.check_schema(&plan).await;
         let result = match asked {
-            Err(Refusal { may_lag: true, .. })
-                if matches!(self.confirmed_writer(&self.shard()).await, Ok((Some(_), _))) =>
-            {
+            Err(Refusal { may_lag: true, .. }) if self.has_writer().await => {
                 self.stay_on_writer();
                 self.check_schema(&RoutePlan { role: Role::Writer, ..plan }).await
             }

@@ -46,7 +46,6 @@ impl Session {
                 Ok(Attempt::Failed(e))
             }
             Failure::Prefix(e) | Failure::NoSchema(e) => {
-                self.note_refusal(&e, &conn.server);
                 Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) })
             }
             Failure::Send(e) => self.not_sent(conn, request, &e, bound).await,
@@ -71,7 +70,7 @@ impl Session {
             Failure::Relay(RelayError::NoSchema) => {
                 self.stay_on_writer();
                 self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
+                Ok(Attempt::TryWriter(ClientError::no_writer(&self.shard().name, 0)))
             }
             Failure::Relay(RelayError::Client(e)) => {
                 Box::pin(self.client_gone(conn, request)).await;

@@ -3,10 +3,10 @@
 use super::Session;
 use super::execute::Request;
 use super::outcome::Outcome;
+use super::schema::is_missing_schema;
 use crate::backend::conn::{BackendConn, BackendError};
 use crate::config::Consistency;
 use crate::core::Core;
-use crate::error::ClientError;
 use crate::servers::Server;
 use pointsman_planner::{Effect, ServerKind};
 use pointsman_protocol::command::COM_PING;
@@ -14,9 +14,6 @@ use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
 use pointsman_shard_map::{GtidSet, ServerId};
-
-/// ER_DBACCESS_DENIED, ER_BAD_DB_ERROR: to who has no right to it a server does not tell whether a schema is there.
-const NO_SCHEMA: [u16; 2] = [1044, 1049];
 
 /// How new a replica must be for this session's reads.
 #[derive(Debug, Default)]
@@ -132,13 +129,6 @@ impl Session {
         }
     }
 
-    /// A server that lacks the schema of a statement may lag: the statement and those that follow go to the writer.
-    pub(super) fn note_refusal(&mut self, refusal: &ClientError, server: &Server) {
-        if self.core.may_lack_schema(refusal.code, server) {
-            self.stay_on_writer();
-        }
-    }
-
     /// Until all servers that take reads by then have what the writer has now.
     pub(super) fn stay_on_writer(&mut self) {
         let settle = self.core.config().settle_time(&self.shard().settings());
@@ -155,7 +145,7 @@ impl Core {
     /// Whether the error may only mean that a schema, or a right to it, has not reached this server yet.
     pub(super) fn may_lack_schema(&self, code: u16, server: &Server) -> bool {
         let shard = self.shared.servers.shard(server.shard);
-        NO_SCHEMA.contains(&code) && shard.confirmed_writer() != Some(server.id)
+        is_missing_schema(code) && shard.confirmed_writer() != Some(server.id)
     }
 }
 

@@ -181,6 +181,11 @@ impl Session {
         Ok((news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64))
     }
 
+    /// Whether there is a confirmed writer, after a wait for it.
+    pub(super) async fn has_writer(&self) -> bool {
+        matches!(self.confirmed_writer(&self.shard()).await, Ok((Some(_), _)))
+    }
+
     pub(super) async fn writer(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
         let (writer, waited) = self.confirmed_writer(&shard).await?;
@@ -205,9 +210,8 @@ impl Session {
         }
         if shard.confirmed_writer().is_none()
             && let Some(id) = any_server(&shard, random)
-            && let Ok(lease) = self.lease_from(id, None).await
         {
-            return Ok(lease);
+            return self.lease_from(id, None).await;
         }
         self.writer().await
     }

@@ -7,7 +7,7 @@ use super::client::ClientSide;
 use super::outcome::Outcome;
 use super::tracking::Changer;
 use super::vars::Vars;
-use super::watch::{Undelivered, WATCH_CLIENT_AFTER_MS, write_limit};
+use super::watch::{WATCH_CLIENT_AFTER_MS, write_limit};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use crate::core::buffers::Buf;
@@ -59,15 +59,6 @@ pub enum Cursors {
     /// As may be; without one the server writes as without a cursor, so that an error comes behind the EOF (SHOW, INSERT
     /// ... RETURNING).
     MayBePassedBy,
-}
-
-impl From<Undelivered> for RelayError {
-    fn from(why: Undelivered) -> Self {
-        match why {
-            Undelivered::Killed => Self::Killed,
-            Undelivered::Io(_) | Undelivered::Stalled => Self::Client(why.into()),
-        }
-    }
 }
 
 /// How this reply is to be passed on.
@@ -179,17 +170,11 @@ impl<'a> Relay<'a> {
     }
 
     fn intercepted(&self) -> Option<RelayError> {
-        let code = self.outcome.error?;
-        if self.outcome.sent || !self.reader.is_done() || self.outcome.results != 1 {
-            return None;
-        }
-        match () {
-            () if self.mode.intercept_read_only && self.outcome.read_only => Some(RelayError::ReadOnly),
-            () if self.mode.intercept_no_schema && self.core.may_lack_schema(code, &self.conn.server) => {
-                Some(RelayError::NoSchema)
-            }
-            () => None,
-        }
+        let whole = !self.outcome.sent && self.reader.is_done() && self.outcome.results == 1;
+        let code = self.outcome.error.filter(|_| whole)?;
+        let read_only = self.mode.intercept_read_only && self.outcome.read_only;
+        let lacks = self.mode.intercept_no_schema && self.core.may_lack_schema(code, &self.conn.server);
+        read_only.then_some(RelayError::ReadOnly).or(lacks.then_some(RelayError::NoSchema))
     }
 
     /// Gives the vector back to the core.

@@ -72,6 +72,8 @@ impl Session {
     pub(super) fn leave_schema(&mut self, conn: Box<BackendConn>) {
         if self.is_at_writer(&conn) {
             self.state.do_without_schema();
+        } else {
+            self.stay_on_writer();
         }
         self.let_go(conn);
     }

@@ -2,6 +2,7 @@
 //! client takes nothing of what it is sent.
 
 use super::client::ClientSide;
+use super::relay::RelayError;
 use super::vars::Vars;
 use crate::registry::SessionHandle;
 use crate::servers::Server;
@@ -37,6 +38,15 @@ pub(super) enum Undelivered {
     Killed,
     /// It has taken nothing for as long as a server would wait for it.
     Stalled,
+}
+
+impl From<Undelivered> for RelayError {
+    fn from(why: Undelivered) -> Self {
+        match why {
+            Undelivered::Killed => Self::Killed,
+            Undelivered::Io(_) | Undelivered::Stalled => Self::Client(why.into()),
+        }
+    }
 }
 
 impl From<Undelivered> for io::Error {

@@ -28,7 +28,7 @@ fn target(address: BackendAddress) -> BackendTarget {
 }
 
 fn tcp(port: u16) -> BackendTarget {
-    target(BackendAddress::Tcp(([127, 0, 0, 1], port).into()))
+    target(BackendAddress::Tcp(vec![([127, 0, 0, 1], port).into()]))
 }
 
 fn with_tls(base: &BackendTarget, mode: TlsMode, ca: Option<&PathBuf>) -> BackendTarget {

@@ -12,6 +12,13 @@ use crate::servers::{Server, ServerInfo};
 /// First MariaDB in which SUPER no longer includes READ_ONLY ADMIN (MDEV-29596).
 const MARIADB_SUPER_OBEYS: u32 = 101_100;
 
+/// With those of the roles that are active, and of the roles within them.
+const SHOW_GRANTS: &str = "SHOW GRANTS";
+
+/// Of MariaDB, quoted; a session has one at a time. Roles within roles come with those that hold them.
+const APPLICABLE_ROLES: &str = "SELECT DISTINCT CONCAT('`', REPLACE(ROLE_NAME, '`', '``'), '`') \
+     FROM information_schema.APPLICABLE_ROLES ORDER BY 1 LIMIT 256";
+
 /// Logs in to each server of a shard as the user would be, and reads its grants.
 pub async fn check(user: &User, servers: &[Arc<Server>], config: &Config, report: &mut Report) {
     let about = format!("user '{}'", user.name);
@@ -27,7 +34,11 @@ pub async fn check(user: &User, servers: &[Arc<Server>], config: &Config, report
         match grants(server, &login, config).await {
             Ok(grants) => {
                 logins += 1;
-                dangerous.extend(bypasses_read_only(&grants, &info).map(|right| format!("{right} on {}", server.addr)));
+                let found = grants.iter().find_map(|g| Some((bypasses_read_only(&g.rights, &info)?, &g.role)));
+                dangerous.extend(found.map(|(right, role)| match role {
+                    None => format!("{right} on {}", server.addr),
+                    Some(role) => format!("{right} on {} after SET ROLE {role}", server.addr),
+                }));
             }
             Err(e) => {
                 refusals += 1;
@@ -53,9 +64,31 @@ fn only_hashes(user: &User, servers: &[Arc<Server>], about: &str, report: &mut R
     }
 }
 
-async fn grants(server: &Server, login: &Backend, config: &Config) -> Result<Vec<String>, ControlError> {
+/// What the account may do, as one of its sessions sees it.
+struct Grants {
+    /// What the session gave to SET ROLE; None: as it logged in, with the account's default role.
+    role: Option<String>,
+    rights: Vec<String>,
+}
+
+/// An account may take any of its roles at any time, so those that are not its default count too.
+async fn grants(server: &Server, login: &Backend, config: &Config) -> Result<Vec<Grants>, ControlError> {
+    let timeout = config.monitor.probe_timeout;
     let mut conn = ControlPool::new(&server.addr, login).get().await?;
-    conn.query("SHOW GRANTS", config.monitor.probe_timeout).await
+    let mut all = vec![Grants { role: None, rights: conn.query(SHOW_GRANTS, timeout).await? }];
+    let roles: Vec<String> = match server.info().map(|info| info.kind) {
+        // All of them at a time. MySQL 5.7 knows no roles and refuses the word.
+        Some(ServerKind::MySql) => vec!["ALL".to_owned()],
+        _ => conn.query(APPLICABLE_ROLES, timeout).await?,
+    };
+    for role in roles {
+        match conn.execute(&format!("SET ROLE {role}"), timeout).await {
+            Ok(_) => all.push(Grants { role: Some(role), rights: conn.query(SHOW_GRANTS, timeout).await? }),
+            Err(ControlError::Server { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(all)
 }
 
 /// The right in global grants that lets the account write where read_only = 1.
