@@ -7,7 +7,7 @@ use pointsman_tests::differ::login::login;
 use pointsman_tests::differ::packets::Packets;
 use pointsman_tests::differ::profile::Profile;
 use pointsman_tests::differ::target::Target;
-use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, Proxy, trace, waiting};
+use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, Login, Proxy, trace, waiting};
 
 /// How soon it must be noticed: long before a server's own limits (net_write_timeout is 60 s, net_read_timeout 30 s).
 const SOON: Duration = Duration::from_secs(15);
@@ -146,5 +146,30 @@ fn what_waits_for_a_place_hears_a_kill() -> Lab<()> {
     assert!(victim.read().is_err(), "a killed session has answered");
     holder.sql("COMMIT")?;
     assert_eq!(killer.value("SELECT 3 FOR UPDATE")?, "3");
+    Ok(())
+}
+
+#[test]
+fn a_full_pool_keeps_nobody_out_who_comes_to_kill() -> Lab<()> {
+    /// ER_BAD_DB_ERROR.
+    const UNKNOWN_SCHEMA: Option<u16> = Some(1049);
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
+    group.sql("CREATE USER chief@'%' IDENTIFIED BY 'chief'")?;
+    group.sql("GRANT SELECT, CONNECTION ADMIN ON *.* TO chief@'%'")?;
+    let more = "[[user]]\nname = \"chief\"\npassword = \"chief\"\n[pool]\nmax_connections_per_server = 1\n\
+                wait_timeout_ms = 60000";
+    let proxy = Proxy::of(&group).more(more).start()?;
+    let mut holder = proxy.client()?;
+    let kill = format!("KILL {}", holder.id());
+    holder.sql("BEGIN")?;
+    holder.sql("SELECT 1 FOR UPDATE")?;
+    let mut lost = Client::connect(&proxy.login().schema("nowhere"))?;
+    let mut chief = Client::connect(&Login::new(proxy.port, "chief", "chief").schema("shop"))?;
+    chief.sql(&kill)?;
+    assert_eq!(chief.value("SELECT DATABASE() FOR UPDATE")?, "shop");
+    let told = lost.sql("SELECT 1 FOR UPDATE").err().and_then(|error| error.code());
+    assert_eq!(told, UNKNOWN_SCHEMA);
+    let told = Client::connect(&proxy.login().schema("nowhere")).err().and_then(|error| error.code());
+    assert_eq!(told, UNKNOWN_SCHEMA, "with a place to look from, the login is told");
     Ok(())
 }
