@@ -89,6 +89,20 @@ fn a_client_that_blocks_its_session_is_given_up_when_a_server_would() -> Lab<()>
     Ok(())
 }
 
+/// Its goodbye lies unread behind the statement, and hides that it has gone.
+#[test]
+fn a_client_that_says_goodbye_in_a_statement_is_gone() -> Lab<()> {
+    const QUIT: [u8; 5] = [1, 0, 0, 0, 1];
+    let (group, proxy) = one_place(500)?;
+    let mut other = proxy.client()?;
+    let (mut packets, _) = raw(&proxy)?;
+    send(&mut packets, "SELECT SLEEP(60) FROM seq_1_to_300")?;
+    until_one_runs(&group, "info LIKE 'SELECT SLEEP%'")?;
+    packets.write_raw(&QUIT)?;
+    drop(packets);
+    place_comes_free(&mut other)
+}
+
 #[test]
 fn a_drain_does_not_wait_for_clients_that_take_nothing() -> Lab<()> {
     let (group, proxy) = one_place(500)?;
