@@ -39,6 +39,12 @@ impl ClientError {
         Self::new(1040, b"08004", text)
     }
 
+    /// A limit of connections has been reached, of the proxy's or of a server's.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.code == 1040
+    }
+
     /// ER_UNKNOWN_COM_ERROR.
     #[must_use]
     pub fn unknown_command() -> Self {

@@ -23,9 +23,12 @@ use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Failed COM_CHANGE_USERs of one connection, after which servers refuse the command (MDEV-3915).
 const FAILED_CHANGES: u8 = 3;
+/// A login waits this long for a connection on which its schema can be looked at.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a session may not stand in a schema.
 struct Refusal {
@@ -162,9 +165,17 @@ impl Session {
         result
     }
 
+    /// A login is not kept out by a full pool: somebody must get in to KILL who fills it. The first statement that needs
+    /// the schema is told then what the login would have been.
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
-        let lease = self.lease(plan, Reads::default(), None).await.map_err(NoLease::into_error)?;
-        let mut conn = lease.conn;
+        let shared = self.core.shared.clone();
+        let lease = shared.timers.timeout(LOOK_LIMIT, self.lease(plan, Reads::default(), None)).await;
+        let mut conn = match lease {
+            Ok(Ok(lease)) => lease.conn,
+            Ok(Err(NoLease::Refused { error, .. })) if error.is_full() => return Ok(()),
+            Ok(Err(e)) => return Err(e.into_error().into()),
+            Err(_) => return Ok(()),
+        };
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();
             let name = schema.as_deref().unwrap_or("");
