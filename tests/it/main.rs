@@ -10,6 +10,7 @@ mod differential;
 mod doors;
 mod drivers;
 mod failures;
+mod faults;
 mod kill;
 mod lab;
 mod limits;

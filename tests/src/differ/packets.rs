@@ -28,6 +28,11 @@ impl Packets {
         Ok(Self { reader: BufReader::with_capacity(READ_BUFFER, stream), sequence: 0 })
     }
 
+    /// The socket, for a peer that goes on without packets; what was read ahead is lost.
+    pub fn into_stream(self) -> TcpStream {
+        self.reader.into_inner()
+    }
+
     /// A command begins a new count.
     pub fn restart_sequence(&mut self) {
         self.sequence = 0;
