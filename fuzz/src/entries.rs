@@ -50,6 +50,9 @@ fn plugin(byte: u8) -> Plugin {
     ALL[usize::from(byte) % ALL.len()]
 }
 
+/// utf8mb4_general_ci: names are written in UTF-8.
+const UTF8MB4: u8 = 45;
+
 /// What parses is written so that it parses to the same again.
 pub fn greeting(bytes: &[u8]) {
     if let Ok(ServerHello::Greeting(first)) = ServerHello::parse(bytes) {
@@ -61,7 +64,8 @@ pub fn greeting(bytes: &[u8]) {
 pub fn login_request(bytes: &[u8]) {
     let Some((offered, packet)) = with_capabilities(bytes) else { return };
     if let Ok(ClientHello::Login(first)) = ClientHello::parse(packet, offered) {
-        let cut = LoginRequest { capabilities: first.capabilities & offered | Capabilities::PROTOCOL_41, ..first };
+        let capabilities = first.capabilities & offered | Capabilities::PROTOCOL_41;
+        let cut = LoginRequest { capabilities, charset: UTF8MB4, ..first };
         let again = ClientHello::parse(&cut.encode(), cut.capabilities | Capabilities::SECURE_CONNECTION);
         let Ok(ClientHello::Login(second)) = again else { return };
         assert_eq!(second.user, cut.user);
@@ -71,6 +75,7 @@ pub fn login_request(bytes: &[u8]) {
 pub fn change_user(bytes: &[u8]) {
     let Some((agreed, packet)) = with_capabilities(bytes) else { return };
     if let Ok(first) = ChangeUser::parse(packet, agreed | Capabilities::SECURE_CONNECTION) {
+        let first = ChangeUser { charset: first.charset.map(|_| u16::from(UTF8MB4)), ..first };
         let again = ChangeUser::parse(&first.encode(agreed), agreed | Capabilities::SECURE_CONNECTION);
         assert_eq!(again.map(|second| second.user), Ok(first.user));
     }

@@ -184,7 +184,8 @@ pub enum Effect {
     GlobalLock,
     /// BACKUP STAGE END, BACKUP UNLOCK, UNLOCK INSTANCE.
     GlobalUnlock,
-    /// GET_LOCK; the lower-cased name when it is a literal and taken at most once, None when nobody can tell.
+    /// GET_LOCK; the lower-cased name when it is a literal and taken at most once, the text of an expression that always
+    /// has the same value behind a NUL, None when nobody can tell.
     GetLock {
         name: Option<String>,
     },
@@ -213,7 +214,10 @@ pub enum Effect {
     CalcFoundRows,
     /// LAST_INSERT_ID(expr) or an INSERT that may generate one.
     MayChangeLastInsertId,
-    SetRole,
+    /// SET ROLE. `given_up`: to NONE or DEFAULT, which may be what the login gave.
+    SetRole {
+        given_up: bool,
+    },
     /// XA START ... until XA COMMIT/ROLLBACK/PREPARE of it.
     XaBegin,
     XaEnd,
@@ -310,7 +314,7 @@ impl Effect {
             | Self::GetLock { .. }
             | Self::PrepareText { .. }
             | Self::HandlerOpen { .. }
-            | Self::SetRole
+            | Self::SetRole { .. }
             | Self::XaBegin
             | Self::SessionBound { .. }
             | Self::SequenceUsed

@@ -208,7 +208,46 @@ enum Arguments {
     None,
     /// The first one is a plain string and nothing else.
     Text(String),
+    /// The first one is an expression, here with its text, that always has the same value.
+    Constant(String),
     Some,
+}
+
+/// Functions whose value follows from their arguments alone, whatever the session's settings are.
+const CONSTANT: [&str; 14] = [
+    "CONCAT",
+    "CONCAT_WS",
+    "CRC32",
+    "HEX",
+    "LCASE",
+    "LEFT",
+    "LOWER",
+    "MD5",
+    "RIGHT",
+    "SHA",
+    "SHA1",
+    "SHA2",
+    "UCASE",
+    "UPPER",
+];
+
+/// The argument at `at`, if it is written with literals and [`CONSTANT`] functions only.
+fn constant(phrase: Phrase<'_>, at: usize) -> Option<String> {
+    let mut depth = 0_usize;
+    let mut end = at;
+    loop {
+        match phrase.kind(end)? {
+            TokenKind::Punctuation(b',' | b')') if depth == 0 => break,
+            TokenKind::Punctuation(b'(') => depth += 1,
+            TokenKind::Punctuation(b')') => depth -= 1,
+            TokenKind::Punctuation(b',') | TokenKind::Integer => {}
+            TokenKind::String if phrase.string(end)?.is_ascii() => {}
+            TokenKind::Word if phrase.is_any(end, &CONSTANT) && phrase.is_punctuation(end + 1, b'(') => {}
+            _ => return None,
+        }
+        end += 1;
+    }
+    (end > at).then(|| String::from_utf8_lossy(phrase.slice(at, end).text()).into_owned())
 }
 
 impl Arguments {
@@ -218,13 +257,17 @@ impl Arguments {
             return Self::None;
         }
         let alone = phrase.is_punctuation(open + 2, b',') || phrase.is_punctuation(open + 2, b')');
-        phrase.string(open + 1).filter(|_| alone).map_or(Self::Some, Self::Text)
+        match phrase.string(open + 1).filter(|_| alone) {
+            Some(text) => Self::Text(text),
+            None => constant(phrase, open + 1).map_or(Self::Some, Self::Constant),
+        }
     }
 
-    /// Names of locks do not tell case.
+    /// Names of locks do not tell case. An expression stands for itself, behind a character that no name begins with.
     fn lock_name(self) -> Option<String> {
         match self {
             Self::Text(name) => Some(name.to_lowercase()),
+            Self::Constant(text) => Some(format!("\0{text}")),
             Self::None | Self::Some => None,
         }
     }

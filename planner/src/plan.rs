@@ -1,6 +1,6 @@
 //! Where a statement goes, and why. The one function that decides; everything it needs is an argument.
 
-use crate::analysis::{Access, Analysis, Effect};
+use crate::analysis::{Access, Analysis, Effect, StatementKind};
 use crate::hint::{Hint, HintRole};
 
 /// The open transaction of a session, as the last server status and the session's own BEGIN tell.
@@ -63,6 +63,8 @@ pub struct RoutePlan {
     pub max_lag_ms: Option<u32>,
     /// The statement may change data: after it the session's reads need its GTID.
     pub writes: bool,
+    /// The statement may commit what is open: whatever was written in it then counts as written now.
+    pub commits: bool,
 }
 
 /// Decides the route of one analysed text.
@@ -70,7 +72,16 @@ pub struct RoutePlan {
 pub fn plan(analysis: &Analysis, hint: &Hint, facts: &SessionFacts) -> RoutePlan {
     let access = analysis.access();
     let (role, reason) = choose(analysis, access, hint, facts);
-    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes: access == Access::Write }
+    let commits = facts.transaction == TxFacts::ReadWrite && may_commit(analysis);
+    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes: access == Access::Write, commits }
+}
+
+/// Whether it may commit the transaction that is open before it. (SET autocommit = 1 does, and UNLOCK TABLES behind
+/// LOCK TABLES; ROLLBACK ends one, too, and commits nothing.)
+fn may_commit(a: &Analysis) -> bool {
+    use StatementKind::{Begin, Commit, Execute, Set, UnlockTables};
+    a.statements.iter().any(|s| matches!(s.kind, Commit | Begin | Set | UnlockTables | Execute))
+        || a.effects().any(|e| matches!(e, Effect::ImplicitCommit | Effect::Unknown))
 }
 
 fn choose(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> (Role, RouteReason) {
@@ -125,10 +136,28 @@ mod tests {
         SessionFacts { transaction: TxFacts::None, autocommit: true, pinned: false, in_system_schema: false };
 
     fn route(text: &str, hint: Option<HintRole>, facts: SessionFacts) -> Role {
+        planned(text, hint, facts).role
+    }
+
+    fn planned(text: &str, hint: Option<HintRole>, facts: SessionFacts) -> RoutePlan {
         let mut reading = Reading::new(ServerKind::MariaDb, 101_114, ClientCharset::Utf8);
         reading.multi_statements = true;
         let analysis = analyze(text.as_bytes(), &reading, &Routines::default());
-        plan(&analysis, &Hint { role: hint, ..Hint::default() }, &facts).role
+        plan(&analysis, &Hint { role: hint, ..Hint::default() }, &facts)
+    }
+
+    #[test]
+    fn what_may_commit_an_open_transaction_says_so() {
+        let open = SessionFacts { transaction: TxFacts::ReadWrite, ..IDLE };
+        let commit =
+            ["COMMIT", "commit and chain", "BEGIN", "SET autocommit = 1", "SET @@autocommit := 1", "TRUNCATE t"];
+        for text in commit {
+            assert!(planned(text, None, open).commits, "{text}");
+            assert!(!planned(text, None, IDLE).commits, "{text} with nothing open");
+        }
+        for text in ["ROLLBACK", "ROLLBACK AND CHAIN", "ROLLBACK TO s", "SAVEPOINT s", "SELECT * FROM t", "USE s"] {
+            assert!(!planned(text, None, open).commits, "{text}");
+        }
     }
 
     #[test]

@@ -56,7 +56,9 @@ pub(crate) fn deallocate(phrase: Phrase<'_>) -> Statement {
 
 /// HANDLER t OPEN [[AS] alias], HANDLER t READ ..., HANDLER t CLOSE.
 pub(crate) fn handler(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
-    let Some((name, verb)) = phrase.qualified_name(1) else { return Statement::opaque() };
+    let Some((_, verb)) = phrase.qualified_name(1) else { return Statement::opaque() };
+    // It is known by the table's name alone.
+    let name = phrase.name(verb - 1).unwrap_or_default().to_lowercase();
     let mut statement = Statement::new(StatementKind::Handler, Access::Write).reading(Reads::CONNECTION_STATE);
     match phrase.capitals(verb).as_str() {
         "OPEN" => {

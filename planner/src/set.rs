@@ -27,7 +27,10 @@ pub(crate) fn set(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {
         "STATEMENT" if context.reading.server == ServerKind::MariaDb => set_statement(phrase, context),
         "PASSWORD" => committing(),
         "DEFAULT" if phrase.is(2, "ROLE") => committing(),
-        "ROLE" if !is_assignment(phrase, 2) => Statement::new(StatementKind::Set, Access::Writer).with(Effect::SetRole),
+        "ROLE" if !is_assignment(phrase, 2) => {
+            let given_up = phrase.len() == 3 && phrase.is_any(2, &["NONE", "DEFAULT"]);
+            Statement::new(StatementKind::Set, Access::Writer).with(Effect::SetRole { given_up })
+        }
         "RESOURCE" => bound("resource group"),
         "SESSION" if phrase.is(2, "AUTHORIZATION") => {
             let mut statement = bound("session authorization");
@@ -100,7 +103,7 @@ fn set_transaction(statement: &mut Statement, item: Phrase<'_>, scope: Scope, co
     } else {
         return statement.becomes_unknown();
     };
-    store(statement, name.to_owned(), scope, false);
+    store(statement, name.to_owned(), scope, item.from(item.len()));
     if scope == Scope::Implied {
         statement.effects.retain(|e| !matches!(e, Effect::SetSessionVar { name: n, .. } if n == name));
         one_shot(statement, name.to_owned());
@@ -136,7 +139,7 @@ fn assignment(statement: &mut Statement, item: Phrase<'_>, inherited: Scope, con
         Some((name, next)) if is_assignment(item, next) => {
             let value = item.from(next + 1);
             let scope = if scope == Scope::Implied { inherited } else { scope };
-            store(statement, name, scope, value.len() == 1 && value.is(0, "DEFAULT"));
+            store(statement, name, scope, value);
             value_facts(statement, value, context);
         }
         _ => statement.becomes_unknown(),
@@ -167,7 +170,8 @@ fn named_scope(item: Phrase<'_>, at: usize) -> Option<Scope> {
 }
 
 /// Notes the assignment of a system variable.
-fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool) {
+fn store(statement: &mut Statement, name: String, scope: Scope, value: Phrase<'_>) {
+    let to_default = value.len() == 1 && value.is(0, "DEFAULT");
     if scope == Scope::Global {
         statement.raise(Access::Write);
         return statement.add(Effect::SetGlobalVar { name });
@@ -175,13 +179,15 @@ fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool
     let for_next_transaction = scope == Scope::ImpliedSystem && NEXT_TRANSACTION.contains(&name.as_str());
     match name.as_str() {
         "insert_id" | "rand_seed1" | "rand_seed2" | "gtid_next" | "gtid_seq_no" => one_shot(statement, name),
+        // What LAST_INSERT_ID() gives from now on is read from the connection, as after an INSERT.
         "last_insert_id" | "identity" => {
-            one_shot(statement, name);
+            statement.add(Effect::SetSessionVar { name, to_default });
             statement.add(Effect::MayChangeLastInsertId);
         }
         _ if for_next_transaction => one_shot(statement, name),
-        // What they record is in the connection; their default is to record nothing.
-        "profiling" | "optimizer_trace" if !to_default => {
+        // What they record is in the connection; their default is to record nothing. What was recorded stays there when
+        // they are switched off.
+        "profiling" | "optimizer_trace" if !to_default && !is_off(value) => {
             statement.raise(Access::Writer);
             let what = if name == "profiling" { "profiling" } else { "optimizer_trace" };
             statement.add(Effect::SetSessionVar { name, to_default });
@@ -198,6 +204,15 @@ fn store(statement: &mut Statement, name: String, scope: Scope, to_default: bool
             }
         }
     }
+}
+
+/// A literal that switches something off.
+fn is_off(value: Phrase<'_>) -> bool {
+    let text = value.string(0).unwrap_or_default();
+    value.len() == 1
+        && (value.bytes(0) == b"0"
+            || value.is_any(0, &["OFF", "FALSE"])
+            || ["off", "enabled=off"].iter().any(|off| text.eq_ignore_ascii_case(off)))
 }
 
 /// Where in the text of a SET statement's tokens the word `session.` may be put in behind an `@@` without a change of

@@ -39,6 +39,12 @@ impl ClientError {
         Self::new(1040, b"08004", text)
     }
 
+    /// A limit of connections has been reached, of the proxy's or of a server's.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.code == 1040
+    }
+
     /// ER_UNKNOWN_COM_ERROR.
     #[must_use]
     pub fn unknown_command() -> Self {
@@ -81,6 +87,16 @@ impl ClientError {
         let text = format!(
             "Shard '{shard}' has no confirmed writer (waited {waited_ms} ms); nothing was executed. \
              Exactly one master must have read_only=0: see the proxy's log and /readyz"
+        );
+        Self::new(1290, b"HY000", text)
+    }
+
+    /// ER_OPTION_PREVENTS_STATEMENT, as a server says it at the end of a transaction that it must not commit.
+    #[must_use]
+    pub fn not_committed(shard: &str, waited_ms: u64) -> Self {
+        let text = format!(
+            "Shard '{shard}' has no confirmed writer (waited {waited_ms} ms): the transaction was not committed, it is \
+             rolled back. Exactly one master must have read_only=0: see the proxy's log and /readyz"
         );
         Self::new(1290, b"HY000", text)
     }
@@ -258,12 +274,6 @@ impl ClientError {
         )
     }
 
-    /// ER_SERVER_SHUTDOWN.
-    #[must_use]
-    pub fn shutting_down() -> Self {
-        Self::new(1053, b"08S01", "Server shutdown in progress")
-    }
-
     /// A server answered something that is not the protocol.
     #[must_use]
     pub fn bad_backend(server: &str) -> Self {
@@ -284,6 +294,13 @@ impl ClientError {
             self.message = format!("{head}'KILL'").into();
         }
         self
+    }
+
+    /// ER_WRONG_VALUE_FOR_VAR, as a server says it of the character set in a handshake.
+    #[must_use]
+    pub fn no_client_charset(charset: &str) -> Self {
+        let text = format!("Variable 'character_set_client' can't be set to the value of '{charset}'");
+        Self::new(1231, b"42000", text)
     }
 
     /// A backend refused the proxy's login for this account.

@@ -7,7 +7,7 @@ use pointsman_tests::differ::login::login;
 use pointsman_tests::differ::packets::Packets;
 use pointsman_tests::differ::profile::Profile;
 use pointsman_tests::differ::target::Target;
-use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, Proxy, trace, waiting};
+use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, Login, Proxy, trace, waiting};
 
 /// How soon it must be noticed: long before a server's own limits (net_write_timeout is 60 s, net_read_timeout 30 s).
 const SOON: Duration = Duration::from_secs(15);
@@ -89,6 +89,20 @@ fn a_client_that_blocks_its_session_is_given_up_when_a_server_would() -> Lab<()>
     Ok(())
 }
 
+/// Its goodbye lies unread behind the statement, and hides that it has gone.
+#[test]
+fn a_client_that_says_goodbye_in_a_statement_is_gone() -> Lab<()> {
+    const QUIT: [u8; 5] = [1, 0, 0, 0, 1];
+    let (group, proxy) = one_place(500)?;
+    let mut other = proxy.client()?;
+    let (mut packets, _) = raw(&proxy)?;
+    send(&mut packets, "SELECT SLEEP(60) FROM seq_1_to_300")?;
+    until_one_runs(&group, "info LIKE 'SELECT SLEEP%'")?;
+    packets.write_raw(&QUIT)?;
+    drop(packets);
+    place_comes_free(&mut other)
+}
+
 #[test]
 fn a_drain_does_not_wait_for_clients_that_take_nothing() -> Lab<()> {
     let (group, proxy) = one_place(500)?;
@@ -146,5 +160,30 @@ fn what_waits_for_a_place_hears_a_kill() -> Lab<()> {
     assert!(victim.read().is_err(), "a killed session has answered");
     holder.sql("COMMIT")?;
     assert_eq!(killer.value("SELECT 3 FOR UPDATE")?, "3");
+    Ok(())
+}
+
+#[test]
+fn a_full_pool_keeps_nobody_out_who_comes_to_kill() -> Lab<()> {
+    /// ER_BAD_DB_ERROR.
+    const UNKNOWN_SCHEMA: Option<u16> = Some(1049);
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
+    group.sql("CREATE USER chief@'%' IDENTIFIED BY 'chief'")?;
+    group.sql("GRANT SELECT, CONNECTION ADMIN ON *.* TO chief@'%'")?;
+    let more = "[[user]]\nname = \"chief\"\npassword = \"chief\"\n[pool]\nmax_connections_per_server = 1\n\
+                wait_timeout_ms = 60000";
+    let proxy = Proxy::of(&group).more(more).start()?;
+    let mut holder = proxy.client()?;
+    let kill = format!("KILL {}", holder.id());
+    holder.sql("BEGIN")?;
+    holder.sql("SELECT 1 FOR UPDATE")?;
+    let mut lost = Client::connect(&proxy.login().schema("nowhere"))?;
+    let mut chief = Client::connect(&Login::new(proxy.port, "chief", "chief").schema("shop"))?;
+    chief.sql(&kill)?;
+    assert_eq!(chief.value("SELECT DATABASE() FOR UPDATE")?, "shop");
+    let told = lost.sql("SELECT 1 FOR UPDATE").err().and_then(|error| error.code());
+    assert_eq!(told, UNKNOWN_SCHEMA);
+    let told = Client::connect(&proxy.login().schema("nowhere")).err().and_then(|error| error.code());
+    assert_eq!(told, UNKNOWN_SCHEMA, "with a place to look from, the login is told");
     Ok(())
 }

@@ -17,6 +17,27 @@ fn started(kind: Kind) -> Lab<Option<(Group, Proxy)>> {
     Ok(Some((group, proxy)))
 }
 
+/// What a handshake with this collation id comes to: the variables of the session, or the refusal.
+fn collation_at(port: u16, charset: u8) -> Result<Vec<String>, WireError> {
+    const QUERY: &str = "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, \
+                         @@collation_connection";
+    session(port, &Profile { charset, ..Profile::MYSQLND_TEXT })?.row(QUERY)
+}
+
+#[test]
+fn every_collation_id_of_a_handshake_means_what_it_means_directly() -> Lab<()> {
+    for kind in [Kind::MariaDb, Kind::MySql9] {
+        let Some(group) = GroupPlan::new(kind).masters(1).replicas(0).start_or_skip()? else { continue };
+        // One connection, so that each session gets it as the one before has left it.
+        let proxy = Proxy::of(&group).more("[pool]\nmax_connections_per_server = 1").start()?;
+        for id in 0..=u8::MAX {
+            let direct = collation_at(group.writer().port, id);
+            assert_eq!(collation_at(proxy.port, id), direct, "{kind:?}, collation id {id}");
+        }
+    }
+    Ok(())
+}
+
 /// A session at this port, as a client with this profile has it.
 fn session(port: u16, profile: &Profile) -> Result<Connection, WireError> {
     Connection::open(&Target::new("127.0.0.1", port, "app", "app"), profile)

@@ -232,6 +232,41 @@ fn with_two_writable_masters_no_write_is_sent_to_either() -> Lab<()> {
 }
 
 #[test]
+fn what_a_transaction_wrote_is_not_committed_while_two_masters_are_writable() -> Lab<()> {
+    const NO_WRITER: Option<u16> = Some(1290);
+    let group = Group::start()?;
+    group.sql("CREATE TABLE t (a TEXT)")?;
+    let proxy = Proxy::of(&group).more("[monitor]\nno_writer_wait_ms = 500").start()?;
+    let ends = ["COMMIT", "COMMIT AND CHAIN", "BEGIN", "SET autocommit = 1"];
+    let mut open: Vec<(Client, &str)> = vec![];
+    for end in ends {
+        let mut client = proxy.client()?;
+        client.sql("SET autocommit = 0")?;
+        client.sql(&format!("INSERT INTO t VALUES ('{end}')"))?;
+        open.push((client, end));
+    }
+    let (mut reader, mut undone) = (proxy.client()?, proxy.client()?);
+    for client in [&mut reader, &mut undone] {
+        client.sql("BEGIN")?;
+        client.sql("SELECT a FROM t")?;
+    }
+    undone.sql("INSERT INTO t VALUES ('undone')")?;
+    group.server(1).set_read_only(false)?;
+    waiting::until("no writer is confirmed", NOTICED, || proxy.http("/readyz").is_some_and(|a| a.status == 503))?;
+    for (client, end) in &mut open {
+        let code = client.sql(end).err().and_then(|error| error.code());
+        assert_eq!(code, NO_WRITER, "{end}");
+    }
+    reader.sql("COMMIT")?;
+    undone.sql("ROLLBACK")?;
+    group.server(1).set_read_only(true)?;
+    waiting::until("writes go on", NOTICED, || open[0].0.sql("INSERT INTO t VALUES ('later')").is_ok())?;
+    open[0].0.sql("COMMIT")?;
+    assert_eq!(group.writer().client()?.column("SELECT a FROM shop.t")?, ["later"]);
+    Ok(())
+}
+
+#[test]
 fn a_transaction_that_is_open_when_the_writer_changes_is_lost_and_says_so() -> Lab<()> {
     // ER_SERVER_SHUTDOWN
     const LOST: Option<u16> = Some(1053);

@@ -163,3 +163,37 @@ fn packets_around_16_mib_pass_in_both_directions() -> Lab<()> {
     }
     Ok(())
 }
+
+/// A server that gets a packet above its own limit says so and closes, often before it was sent to its end.
+fn too_large_for_the_server(kind: Kind) -> Lab<()> {
+    const TOO_LARGE: Option<u16> = Some(1153);
+    let Some(group) = GroupPlan::new(kind).masters(1).replicas(0).start_or_skip()? else { return Ok(()) };
+    group.sql("CREATE TABLE t (a LONGTEXT)")?;
+    group.sql("SET GLOBAL max_allowed_packet = 1048576")?;
+    let proxy = Proxy::of(&group).start()?;
+    let mut client = proxy.client()?;
+    for mib in [2, 8, 20, 40] {
+        let statement = format!("INSERT INTO t VALUES ('{}')", "x".repeat(mib << 20));
+        let told = client.sql(&statement).err();
+        assert_eq!(told.as_ref().and_then(LabError::code), TOO_LARGE, "{mib} MiB: {:.200}", format!("{told:?}"));
+        assert_eq!(client.value("SELECT 1")?, "1", "the session goes on");
+        let mut open = proxy.client()?;
+        open.sql("BEGIN")?;
+        open.sql("INSERT INTO t VALUES ('open')")?;
+        let told = open.sql(&statement).err();
+        assert_eq!(told.as_ref().and_then(LabError::code), TOO_LARGE, "{mib} MiB: {:.200}", format!("{told:?}"));
+        assert!(open.sql("INSERT INTO t VALUES ('outside')").is_err(), "its transaction is gone, and it is told");
+    }
+    assert_eq!(client.value("SELECT COUNT(*) FROM t")?, "0");
+    Ok(())
+}
+
+#[test]
+fn a_packet_too_large_for_the_server_is_refused_in_its_words() -> Lab<()> {
+    too_large_for_the_server(Kind::MariaDb)
+}
+
+#[test]
+fn a_packet_too_large_for_the_server_is_refused_in_its_words_on_mysql9() -> Lab<()> {
+    too_large_for_the_server(Kind::MySql9)
+}

@@ -18,6 +18,7 @@ mod load;
 mod login;
 mod mysql9;
 mod packaging;
+mod pins;
 mod prepared;
 mod process;
 mod reading;

@@ -108,6 +108,23 @@ fn functions_that_write_are_not_sent_to_a_replica() -> Lab<()> {
 }
 
 #[test]
+fn a_view_whose_function_writes_is_run_at_the_writer() -> Lab<()> {
+    let place = with_table()?;
+    let function = "CREATE FUNCTION noted(x VARCHAR(60)) RETURNS INT MODIFIES SQL DATA \
+                    BEGIN INSERT INTO seen VALUES (x); RETURN 1; END";
+    place.everywhere("CREATE TABLE seen (b VARCHAR(60))")?;
+    place.everywhere(function)?;
+    place.everywhere("CREATE VIEW v AS SELECT noted('x') AS n, a FROM t WHERE a = 1")?;
+    let mut client = place.client()?;
+    for _ in 0..3 {
+        assert_eq!(client.value("SELECT n FROM v")?, "1");
+        assert_eq!(client.prepared("SELECT n FROM v WHERE a = ?", (1,))?, [[Some("1".to_owned())]]);
+    }
+    assert_eq!(client.value("SELECT COUNT(*) FROM seen")?, "6");
+    Ok(())
+}
+
+#[test]
 fn a_session_reads_its_own_writes() -> Lab<()> {
     let place = with_table()?;
     let mut client = place.client()?;

@@ -1,6 +1,10 @@
 //! The default schema of a session: one that goes away under it, and one that belongs to the server.
 
-use pointsman_tests::{Client, Lab, Proxy};
+use pointsman_tests::differ::connection::Connection;
+use pointsman_tests::differ::login::LATIN1;
+use pointsman_tests::differ::profile::Profile;
+use pointsman_tests::differ::target::Target;
+use pointsman_tests::{Client, GroupPlan, Kind, Lab, Proxy};
 
 use crate::shared::{Place, place};
 
@@ -64,6 +68,29 @@ fn a_session_finds_its_schema_again() -> Lab<()> {
         assert_eq!(client.value("SELECT DATABASE()")?, gone);
         client.sql(&format!("DROP DATABASE {gone}"))?;
         assert_eq!(client.value("SELECT DATABASE()")?, "NULL", "its own DROP");
+    }
+    Ok(())
+}
+
+#[test]
+fn names_in_a_login_are_read_in_the_clients_character_set() -> Lab<()> {
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
+    for statement in [
+        "CREATE DATABASE `gr\u{f6}\u{df}e`",
+        "CREATE USER 'm\u{fc}ller'@'%' IDENTIFIED BY 'm'",
+        "GRANT ALL ON *.* TO 'm\u{fc}ller'@'%'",
+    ] {
+        group.sql(statement)?;
+    }
+    let proxy = Proxy::of(&group).more("[[user]]\nname = \"m\u{fc}ller\"\npassword = \"m\"").start()?;
+    for charset in [LATIN1, Profile::MYSQLND_TEXT.charset] {
+        let profile = Profile { charset, ..Profile::MYSQLND_TEXT };
+        let [direct, through] = [group.writer().port, proxy.port].map(|port| {
+            let target = Target::new("127.0.0.1", port, "m\u{fc}ller", "m").with_schema("gr\u{f6}\u{df}e");
+            Connection::open(&target, &profile)?.row("SELECT DATABASE(), HEX(CURRENT_USER()), @@character_set_client")
+        });
+        assert_eq!(through, direct, "collation id {charset}");
+        assert_eq!(direct?.len(), 3);
     }
     Ok(())
 }

@@ -3,6 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use pointsman_tests::differ::login::login;
+use pointsman_tests::differ::packets::Packets;
+use pointsman_tests::differ::profile::Profile;
+use pointsman_tests::differ::target::Target;
 use pointsman_tests::{Client, Group, GroupPlan, Kind, Lab, LabError, Login, Proxy, Ready, Server, trace, waiting};
 
 /// For what follows a reload or a second's round of the pools, on a busy machine.
@@ -316,6 +320,44 @@ fn a_client_is_kept_as_long_as_its_own_wait_timeout_says() -> Lab<()> {
     assert!(short.value("SELECT 1").is_err(), "its own timeout is over");
     assert_eq!(long.value("SELECT 1")?, "1");
     Ok(())
+}
+
+/// MySQL leaves error 4031 under packet number 0, which PHP warns of; MariaDB closes without a word, and so do both when
+/// they are shut down.
+fn a_client_that_is_disconnected_hears_what_its_server_would_say(kind: Kind) -> Lab<()> {
+    const COM_QUERY: u8 = 3;
+    let Some(group) = GroupPlan::new(kind).masters(1).replicas(0).start_or_skip()? else { return Ok(()) };
+    let proxy = Proxy::of(&group).more("[session]\nidle_transaction_timeout_ms = 500").start()?;
+    let idle_after = |port: u16, statement: &str| -> Lab<Packets> {
+        let mut packets = Packets::connect("127.0.0.1", port)?;
+        login(&mut packets, &Target::new("127.0.0.1", port, "app", "app"), &Profile::MYSQLND_TEXT)?;
+        packets.restart_sequence();
+        packets.write(&[&[COM_QUERY], statement.as_bytes()].concat())?;
+        packets.read()?;
+        packets.restart_sequence();
+        Ok(packets)
+    };
+    // The error's code; None where the connection ends without one.
+    let heard = |mut packets: Packets| packets.read().ok().map(|p| u16::from_le_bytes([p[1], p[2]]));
+    let expected = if kind == Kind::MySql9 { Some(4031) } else { None };
+    for port in [group.writer().port, proxy.port] {
+        assert_eq!(heard(idle_after(port, "SET SESSION wait_timeout = 1")?), expected, "at port {port}");
+    }
+    assert_eq!(heard(idle_after(proxy.port, "BEGIN")?), expected, "in a transaction");
+    let idle = idle_after(proxy.port, "SET @a = 1")?;
+    assert!(proxy.terminate(Duration::from_secs(10)));
+    assert_eq!(heard(idle), None, "at the end of the proxy");
+    Ok(())
+}
+
+#[test]
+fn a_disconnected_client_hears_what_mariadb_would_say() -> Lab<()> {
+    a_client_that_is_disconnected_hears_what_its_server_would_say(Kind::MariaDb)
+}
+
+#[test]
+fn a_disconnected_client_hears_what_mysql9_would_say() -> Lab<()> {
+    a_client_that_is_disconnected_hears_what_its_server_would_say(Kind::MySql9)
 }
 
 /// COM_STMT_SEND_LONG_DATA, for which PHP's mysqli is the client at hand.

@@ -3,6 +3,7 @@
 //! Source: MySQL source documentation, "COM_CHANGE_USER".
 
 use super::login_request::last_nul_bytes;
+use super::names::name;
 use super::{put_nul, text};
 use crate::capabilities::Capabilities;
 use crate::error::ProtocolError;
@@ -30,15 +31,17 @@ impl ChangeUser {
         if c.u8("command")? != COM_CHANGE_USER {
             return Err(ProtocolError::Invalid("command"));
         }
-        let user = text(c.nul_bytes("user name")?);
+        let user = c.nul_bytes("user name")?;
         let auth_response = if agreed.contains(Capabilities::SECURE_CONNECTION) {
             let n = usize::from(c.u8("authentication data")?);
             c.bytes(n, "authentication data")?.to_vec()
         } else {
             c.nul_bytes("authentication data")?.to_vec()
         };
-        let schema = Some(text(last_nul_bytes(&mut c))).filter(|s| !s.is_empty());
+        let schema = last_nul_bytes(&mut c);
         let charset = if c.is_empty() { None } else { Some(c.u16("collation")?) };
+        let named = |bytes| name(bytes, charset.unwrap_or_default());
+        let (user, schema) = (named(user), Some(named(schema)).filter(|s| !s.is_empty()));
         let auth_plugin = match agreed.contains(Capabilities::PLUGIN_AUTH) {
             true => text(last_nul_bytes(&mut c)),
             false => String::new(),
@@ -50,7 +53,7 @@ impl ChangeUser {
         Ok(Self { user, auth_response, schema, charset, auth_plugin, attributes })
     }
 
-    /// The command's payload, command byte included.
+    /// The command's payload, command byte included. Names go out in UTF-8, as in a login.
     #[must_use]
     pub fn encode(&self, agreed: Capabilities) -> Vec<u8> {
         let mut out = vec![COM_CHANGE_USER];

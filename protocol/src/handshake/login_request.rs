@@ -2,6 +2,7 @@
 //!
 //! Source: MySQL source documentation, "Protocol::HandshakeResponse41" and "Protocol::SSLRequest".
 
+use super::names::name;
 use super::{put_nul, text};
 use crate::capabilities::Capabilities;
 use crate::error::ProtocolError;
@@ -97,7 +98,8 @@ impl SslRequest {
 }
 
 impl LoginRequest {
-    /// Writes the request by its own capabilities, which must already be cut to what the server offers.
+    /// Writes the request by its own capabilities, which must already be cut to what the server offers. Names go out in
+    /// UTF-8: beyond ASCII they need such a `charset`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let has = |flag| self.capabilities.contains(flag);
@@ -132,7 +134,7 @@ impl LoginRequest {
     fn read(head: SslRequest, c: &mut Cursor<'_>, offered: Capabilities) -> Result<Self, ProtocolError> {
         let agreed = head.capabilities & offered;
         let has = |flag| agreed.contains(flag);
-        let user = text(c.nul_bytes("user name")?);
+        let user = name(c.nul_bytes("user name")?, u16::from(head.charset));
         let auth_response = if has(Capabilities::PLUGIN_AUTH_LENENC) {
             c.lenenc_bytes("authentication data")?
         } else if has(Capabilities::SECURE_CONNECTION) {
@@ -143,7 +145,7 @@ impl LoginRequest {
         }
         .to_vec();
         let schema = match has(Capabilities::CONNECT_WITH_DB) {
-            true => Some(text(last_nul_bytes(c))).filter(|s| !s.is_empty()),
+            true => Some(name(last_nul_bytes(c), u16::from(head.charset))).filter(|s| !s.is_empty()),
             false => None,
         };
         let auth_plugin = if has(Capabilities::PLUGIN_AUTH) { text(last_nul_bytes(c)) } else { String::new() };

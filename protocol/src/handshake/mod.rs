@@ -7,6 +7,7 @@ mod change_user;
 mod failure;
 mod greeting;
 mod login_request;
+mod names;
 mod switch;
 
 pub use change_user::ChangeUser;
@@ -18,8 +19,7 @@ pub use switch::AuthSwitch;
 #[cfg(test)]
 mod tests;
 
-/// Collation, schema and user names arrive in the client's character set, which is not known to be valid yet;
-/// what is not UTF-8 can't name anything that we know, so it may as well be replaced.
+/// For names that are ASCII: what is not can't name anything that we know, so it may as well be replaced.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

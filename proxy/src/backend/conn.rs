@@ -8,7 +8,7 @@ use crate::servers::Server;
 use crate::session::vars::{Interner, Vars};
 use pointsman_protocol::command::{COM_QUIT, COM_STMT_CLOSE, put_query};
 use pointsman_protocol::frame::{HEADER_LEN, Header, put_packet};
-use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ErrPacket, OkPacket, Status, parse_eof};
+use pointsman_protocol::reply::{Change, Changes, EOF_LEN, ERR_HEADER, ErrPacket, OkPacket, Status, parse_eof};
 use pointsman_protocol::response::{Control, ReplyKind, ResponseReader, Stop};
 use pointsman_protocol::{Capabilities, ProtocolError};
 use pointsman_shard_map::ServerId;
@@ -145,6 +145,8 @@ pub struct SmallError {
     pub message: Vec<u8>,
 }
 
+/// The answers to a prefix and an error fit in.
+const LAST_WORDS: usize = 16 * 1024;
 /// Largest reply that the proxy itself reads (SHOW WARNINGS has at most max_error_count rows of 512 characters).
 const MAX_SMALL_REPLY: usize = 4 * 1024 * 1024;
 
@@ -168,6 +170,19 @@ impl BackendConn {
     pub async fn send(&mut self, wire: &[u8]) -> Result<(), BackendError> {
         self.readiness = Readiness::Busy;
         self.io.write_all(wire).await.map_err(|e| self.broken(e.into()))
+    }
+
+    /// The error that a server left when it closed a connection on which it was being written to. It has said nothing
+    /// else since but the answers to what it still read.
+    pub async fn last_words(&mut self) -> Option<SmallError> {
+        let (mut said, mut at) = (vec![0; LAST_WORDS], 0);
+        while let Ok(n @ 1..) = self.io.read(&mut said[at..]).await {
+            at += n;
+            if let Some(error) = error_among(&said[..at]) {
+                return Some(error);
+            }
+        }
+        None
     }
 
     /// COM_STMT_CLOSE, which has no reply: that it did not arrive shows when the connection is next used.
@@ -404,6 +419,18 @@ fn end_of(payload: &[u8], capabilities: Capabilities) -> Result<OkPacket<'_>, Pr
         return Ok(OkPacket { warnings, status, ..OkPacket::default() });
     }
     OkPacket::parse(payload, capabilities)
+}
+
+/// The first error of some packets, the last of which may be torn.
+fn error_among(mut packets: &[u8]) -> Option<SmallError> {
+    while let Some(header) = Header::read(packets) {
+        let payload = packets.get(HEADER_LEN..HEADER_LEN + header.length)?;
+        if let (Some(&ERR_HEADER), Ok(e)) = (payload.first(), ErrPacket::parse(payload)) {
+            return Some(SmallError { code: e.code, sqlstate: e.sqlstate, message: e.message.to_vec() });
+        }
+        packets = &packets[HEADER_LEN + header.length..];
+    }
+    None
 }
 
 /// Cuts the rows that were gathered behind the definitions out of the wire bytes.

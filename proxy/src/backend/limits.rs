@@ -67,9 +67,17 @@ pub struct ServerLimit {
 
 /// The place of one open connection. Dropping it lets the next one in.
 pub struct Slot {
-    /// None once the place was taken back by the queue itself.
+    /// None once the place was taken back by the queue itself, and outside of all limits.
     limit: Option<Arc<ServerLimit>>,
     account: u32,
+}
+
+impl Slot {
+    /// The place of a connection that counts nowhere: for the few words of a KILL.
+    #[must_use]
+    pub fn outside() -> Self {
+        Self { limit: None, account: 0 }
+    }
 }
 
 impl Drop for Slot {

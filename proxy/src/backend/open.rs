@@ -81,6 +81,8 @@ impl Core {
     ) -> Result<Box<BackendConn>, OpenError> {
         let generation = server.pool_generation();
         let target = self.target(server).await?;
+        // The server reads the name in the handshake's character set.
+        let charset = if identity.user.is_ascii() { charset } else { u16::from(DEFAULT_CHARSET) };
         let login = BackendLogin {
             user: identity.user.clone(),
             secret: identity.secret.clone(),

@@ -1,10 +1,19 @@
 //! What a session begins with at the servers: their global variables, as the monitor has read them last.
 
 use super::Core;
+use crate::error::ClientError;
 use crate::servers::ServerInfo;
+use crate::session::sync::{SERVER_DEFAULT, family};
 use pointsman_planner::ServerKind;
+use pointsman_protocol::charset::Collation;
 use pointsman_protocol::reply::Status;
 use std::sync::Arc;
+
+/// The collation of the character set for names of files, which MariaDB lists nowhere.
+const FILENAME: u16 = 17;
+
+/// Statements can't be written in these: no client may have them.
+const NO_CLIENT_CHARSETS: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
 
 impl Core {
     /// The facts of the writer; while none is confirmed, of any server that has been reached.
@@ -19,6 +28,19 @@ impl Core {
     #[must_use]
     pub fn initial_status(&self) -> Status {
         self.server_info().map_or(Status::AUTOCOMMIT, |info| initial_status(&info))
+    }
+
+    /// What the servers make of the collation id of a handshake.
+    pub fn handshake_collation(&self, id: u16) -> Result<u16, ClientError> {
+        let Some(info) = self.server_info() else { return Ok(id) };
+        if id == FILENAME && info.kind == ServerKind::MariaDb {
+            return Err(ClientError::no_client_charset("filename"));
+        }
+        if info.collations.binary_search(&id).is_err() {
+            return Ok(SERVER_DEFAULT);
+        }
+        let charset = Collation::by_id(id, family(info.kind)).map_or("", |c| c.charset());
+        if NO_CLIENT_CHARSETS.contains(&charset) { Err(ClientError::no_client_charset(charset)) } else { Ok(id) }
     }
 }
 

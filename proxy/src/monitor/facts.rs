@@ -18,6 +18,7 @@ pub const SESSION_DEFAULTS: &[&str] = &[
     "auto_increment_increment",
     "auto_increment_offset",
     "autocommit",
+    "character_set_client",
     "character_set_server",
     "collation_server",
     "completion_type",
@@ -86,7 +87,11 @@ pub async fn read(conn: &mut ControlConn, timeout: Duration) -> Result<Facts, Co
         ServerKind::MariaDb => Some(conn.query(statements::COPIED_GLOBALS, timeout).await?.into_iter().collect()),
         ServerKind::MySql => None,
     };
-    Ok(Facts { info: info(&variables, copied.as_ref(), collation), started, variables })
+    let mut info = info(&variables, copied.as_ref(), collation);
+    let collations: Vec<Option<u16>> = conn.query(statements::collations(kind, number), timeout).await?;
+    info.collations = collations.into_iter().flatten().collect();
+    info.collations.sort_unstable();
+    Ok(Facts { info, started, variables })
 }
 
 fn text<'a>(variables: &'a Variables, name: &str) -> &'a str {
@@ -114,6 +119,7 @@ fn info(variables: &Variables, copied: Option<&BTreeSet<String>>, default_collat
         server_id: number(variables, "server_id"),
         server_uuid: uuid.filter(|uuid| *uuid != NO_UID).cloned(),
         default_collation,
+        collations: Vec::new(),
         // MariaDB 12 has more values than ON and OFF; all but OFF refuse something.
         read_only: !matches!(text(variables, "read_only"), "OFF" | "0" | ""),
         gtid_mode: variables.get("gtid_mode").is_none_or(|mode| mode == "ON"),

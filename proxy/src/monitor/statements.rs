@@ -82,6 +82,17 @@ pub fn create_heartbeat(schema: &str, shard: &str) -> [String; 3] {
     ]
 }
 
+/// The ids of all collations that the server knows.
+#[must_use]
+pub fn collations(kind: ServerKind, version: u32) -> &'static str {
+    match kind {
+        ServerKind::MariaDb if version >= MARIADB_FULL_COLLATION_NAME => {
+            "SELECT ID FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+        }
+        _ => "SELECT ID FROM information_schema.COLLATIONS",
+    }
+}
+
 /// The id of the server's default collation.
 #[must_use]
 pub fn default_collation(kind: ServerKind, version: u32) -> &'static str {

@@ -3,10 +3,12 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -74,6 +76,28 @@ impl Socket {
             Err(_) => Pending::End,
         }
     }
+}
+
+impl Socket {
+    /// Whether the other side has closed, also behind bytes that nobody has read.
+    pub fn has_closed(&self) -> bool {
+        match self.peek() {
+            Pending::Nothing => false,
+            Pending::Bytes => match self {
+                Self::Tcp(tcp) => is_hung_up(tcp),
+                Self::Unix(unix) => is_hung_up(unix),
+            },
+            Pending::End => true,
+        }
+    }
+}
+
+/// Source: poll(2), POLLRDHUP.
+fn is_hung_up(socket: &impl AsFd) -> bool {
+    let mut asked = [PollFd::new(socket, PollFlags::RDHUP)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // POLLHUP and POLLERR are told without being asked for.
+    poll(&mut asked, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 impl AsyncRead for Socket {

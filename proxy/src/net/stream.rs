@@ -34,10 +34,10 @@ impl Stream {
         self.socket().peek() != Pending::Nothing
     }
 
-    /// Whether the other side has closed; unread bytes of it stay where they are.
+    /// Whether the other side has closed; unread bytes of it (a COM_QUIT, a goodbye of TLS) stay where they are.
     #[must_use]
     pub fn has_peer_closed(&self) -> bool {
-        self.socket().peek() == Pending::End
+        self.socket().has_closed()
     }
 
     /// Reads what has come; 0 is the end. A plain socket takes one `recv` and, when that filled less than

@@ -16,6 +16,8 @@ pub struct ServerInfo {
     pub server_uuid: Option<String>,
     /// The id of `@@collation_server`.
     pub default_collation: u16,
+    /// The ids of the collations that it knows, sorted; a handshake with another one gets its default.
+    pub collations: Vec<u16>,
     pub read_only: bool,
     /// GTIDs are in use: `@@gtid_mode` is ON; always so on MariaDB.
     pub gtid_mode: bool,

@@ -23,9 +23,12 @@ use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Failed COM_CHANGE_USERs of one connection, after which servers refuse the command (MDEV-3915).
 const FAILED_CHANGES: u8 = 3;
+/// A login waits this long for a connection on which its schema can be looked at.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a session may not stand in a schema.
 struct Refusal {
@@ -126,7 +129,7 @@ impl Session {
             cursor: None,
             statement_id: None,
             analysis,
-            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false },
+            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false, commits: false },
             reads: packets.reads,
             execute: None,
         };
@@ -145,7 +148,8 @@ impl Session {
     /// lacks it may lag: the writer is asked, if there is one.
     pub(super) async fn change_schema(&mut self, schema: &str) -> Result<(), ClientError> {
         let before = self.state.wanted.schema.replace(schema.into());
-        let plan = RoutePlan { role: Role::Any, reason: RouteReason::SessionOnly, max_lag_ms: None, writes: false };
+        let (role, reason) = (Role::Any, RouteReason::SessionOnly);
+        let plan = RoutePlan { role, reason, max_lag_ms: None, writes: false, commits: false };
         let asked = self.check_schema(&plan).await;
         let result = match asked {
             Err(Refusal { may_lag: true, .. }) if self.has_writer().await => {
@@ -161,9 +165,17 @@ impl Session {
         result
     }
 
+    /// A login is not kept out by a full pool: somebody must get in to KILL who fills it. The first statement that needs
+    /// the schema is told then what the login would have been.
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
-        let lease = self.lease(plan, Reads::default(), None).await.map_err(NoLease::into_error)?;
-        let mut conn = lease.conn;
+        let shared = self.core.shared.clone();
+        let lease = shared.timers.timeout(LOOK_LIMIT, self.lease(plan, Reads::default(), None)).await;
+        let mut conn = match lease {
+            Ok(Ok(lease)) => lease.conn,
+            Ok(Err(NoLease::Refused { error, .. })) if error.is_full() => return Ok(()),
+            Ok(Err(e)) => return Err(e.into_error().into()),
+            Err(_) => return Ok(()),
+        };
         if conn.actual.schema != self.state.wanted.schema {
             let schema = self.state.wanted.schema.clone();
             let name = schema.as_deref().unwrap_or("");
@@ -245,7 +257,15 @@ impl Session {
             Err(LoginEnd::Refused(_)) => return Ok(self.change_refused(None).await),
             Err(_) => return Ok(Next::Close),
         };
-        self.forget_session(changed.charset.unwrap_or(self.state.wanted.charset)).await;
+        let charset = match changed.charset.map(|id| self.core.handshake_collation(id)) {
+            Some(Err(e)) => {
+                self.client.send_error(changed.next_sequence, &e).await?;
+                return Ok(self.change_refused(None).await);
+            }
+            Some(Ok(id)) => id,
+            None => self.state.wanted.charset,
+        };
+        self.forget_session(charset).await;
         let number = shared.identities.number(changed.account.backend_user(), &changed.backend_secret);
         let user = changed.account.backend_user().to_owned();
         let identity = Identity { number, user, secret: changed.backend_secret };

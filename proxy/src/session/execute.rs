@@ -3,18 +3,19 @@
 //! The only place where anything is tried a second time, and then only what no server can have run.
 
 use super::definitions::{alters_schema, changes_schema};
+use super::failure::Failure;
 use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::outcome::Outcome;
 use super::pins::ends_a_pin;
-use super::relay::{Cursors, Relay, RelayError, RelayMode};
+use super::relay::{Cursors, Relay, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::schema::{begins_with_use, is_missing_schema};
 use super::sync::{COMPUTED, Needs, Prefix};
 use super::text_statements::{qualified, refuted, takes_one_lock};
 use super::tracking::{Changer, changes_trackers};
 use super::{Next, Session};
-use crate::backend::conn::{BackendConn, BackendError, Readiness};
+use crate::backend::conn::{BackendConn, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
 use pointsman_planner::{
@@ -29,8 +30,8 @@ use std::time::Instant;
 
 /// A read is tried on this many servers in all.
 const READ_ATTEMPTS: u32 = 2;
-/// A statement whose schema is gone: a replica, then the writer, then the writer without the schema.
-const SCHEMA_ATTEMPTS: u32 = 4;
+/// The most for one whose schema is gone: a replica, the writer, the writer without the schema; and a change of writers.
+const WRITER_ATTEMPTS: u32 = 4;
 /// One in so many statements is timed, at random, for the moving average of its server.
 const LATENCY_SAMPLE: u64 = 8;
 
@@ -53,13 +54,13 @@ pub(super) struct Request<'a> {
 }
 
 /// How one attempt ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done,
     /// To be told to the client; the session goes on.
     Failed(ClientError),
     /// Nothing has run and the client has seen nothing: another server may be tried.
     TryElsewhere(ClientError),
-    /// The same for the lack of a schema, of which the writer knows best.
+    /// The same, but the writer alone will do: it knows which schemas there are, and takes writes.
     TryWriter(ClientError),
     /// The client or the session is at its end.
     Over(Next),
@@ -100,7 +101,7 @@ impl Session {
                 Attempt::Done => return Ok((Next::Command, Some(outcome))),
                 Attempt::Failed(e) => break e,
                 Attempt::Over(next) => return Ok((next, None)),
-                Attempt::TryWriter(e) if attempts >= SCHEMA_ATTEMPTS => break e,
+                Attempt::TryWriter(e) if attempts >= WRITER_ATTEMPTS => break e,
                 Attempt::TryWriter(_) => plan.role = Role::Writer,
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
                 Attempt::TryElsewhere(_) => {
@@ -182,7 +183,7 @@ impl Session {
             status: if request.kind == ReplyKind::Prepare { self.status } else { self.reply_status() },
             warnings: self.warnings_told_again(request),
             changer: Changer { analysis: request.analysis, server: self.state.reading.server },
-            intercept_read_only: !self.is_bound() && is_refused_whole(request.analysis),
+            intercept_read_only: !self.is_bound() && self.may_repeat_refused(request, conn),
             intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
             may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
         };
@@ -211,6 +212,15 @@ impl Session {
             return None;
         }
         self.results.diagnostics.told()
+    }
+
+    /// Whether a server that refuses the statement as read-only has run nothing of it. A read may turn out to write (a
+    /// view whose function does): of that nothing is left where nothing can be written.
+    fn may_repeat_refused(&self, request: &Request<'_>, conn: &BackendConn) -> bool {
+        match request.plan.role {
+            Role::Replica => !self.is_at_writer(conn),
+            _ => is_refused_whole(request.analysis),
+        }
     }
 
     /// The status that the server would have put into an EOF behind the definitions.
@@ -302,6 +312,9 @@ impl Session {
             if let Err(error) = Box::pin(self.take_over_trackers(&mut conn, request.analysis)).await {
                 tracing::warn!(server = %conn.server.addr, %error, "lost a connection while setting its trackers");
             }
+        }
+        if self.pins.gave_role_up() {
+            Box::pin(self.learn_role(&mut conn, request.analysis)).await;
         }
         self.note_writes(request, outcome, before, &conn);
         // Reads that could go elsewhere don't prolong a hold: a busy client would keep the writer for ever.
@@ -421,97 +434,6 @@ impl Session {
             _ => {}
         }
     }
-
-    /// The end of an exchange that did not come to its end.
-    async fn failed(
-        &mut self,
-        conn: Box<BackendConn>,
-        request: &Request<'_>,
-        failure: Failure,
-        bound: bool,
-    ) -> std::io::Result<Attempt> {
-        let server = conn.server.addr.to_string();
-        let reading = request.analysis.access() <= Access::Read && !bound;
-        match failure {
-            Failure::NoSchema(e) if !bound => {
-                self.leave_schema(conn);
-                Ok(Attempt::TryWriter(e))
-            }
-            Failure::Prefix(e) | Failure::NoSchema(e) if bound => {
-                self.lease = Some(conn);
-                Ok(Attempt::Failed(e))
-            }
-            Failure::Prefix(e) | Failure::NoSchema(e) => {
-                Ok(if reading { Attempt::TryElsewhere(e) } else { Attempt::Failed(e) })
-            }
-            Failure::Send(e) | Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
-                let may_have_run = !matches!(request.analysis.access(), Access::Session | Access::Read);
-                tracing::warn!(%server, error = %e, "lost a server connection in a statement");
-                Ok(self.lost(conn, &server, reading, may_have_run, bound))
-            }
-            Failure::Relay(RelayError::Server { error, sent: true, boundary }) => {
-                tracing::warn!(%server, %error, "lost a server connection in the middle of a result");
-                drop(conn);
-                self.lose_lease();
-                self.cut_off(boundary, &server).await
-            }
-            Failure::Relay(RelayError::ReadOnly) => {
-                self.shard().distrust(conn.server.id);
-                self.let_go(conn);
-                Ok(Attempt::TryElsewhere(ClientError::no_writer(&self.shard().name, 0)))
-            }
-            Failure::Relay(RelayError::NoSchema) => {
-                self.stay_on_writer();
-                self.let_go(conn);
-                Ok(Attempt::TryWriter(ClientError::no_writer(&self.shard().name, 0)))
-            }
-            Failure::Relay(RelayError::Client(e)) => {
-                Box::pin(self.client_gone(conn, request)).await;
-                Err(e)
-            }
-            Failure::Relay(RelayError::ClientGone) => {
-                Box::pin(self.client_gone(conn, request)).await;
-                Ok(Attempt::Over(Next::Close))
-            }
-            Failure::Relay(RelayError::Killed) => {
-                Box::pin(self.stop_server_statement(&conn)).await;
-                drop(conn);
-                self.lose_lease();
-                Ok(Attempt::Over(Next::Close))
-            }
-        }
-    }
-
-    fn lost(
-        &mut self,
-        conn: Box<BackendConn>,
-        server: &str,
-        reading: bool,
-        may_have_run: bool,
-        bound: bool,
-    ) -> Attempt {
-        drop(conn);
-        let what = self.pins.reason();
-        let in_transaction = self.status.contains(Status::IN_TRANS);
-        self.lose_lease();
-        match what {
-            Some(what) if bound && !in_transaction => Attempt::Failed(ClientError::state_lost(server, what)),
-            _ if in_transaction => Attempt::Failed(ClientError::transaction_lost(server)),
-            _ if reading => Attempt::TryElsewhere(ClientError::server_lost(server, false)),
-            _ => Attempt::Failed(ClientError::server_lost(server, may_have_run)),
-        }
-    }
-
-    /// The server died in the middle of a result: an error packet where one may stand, else the connection ends.
-    async fn cut_off(&mut self, boundary: Option<u8>, server: &str) -> std::io::Result<Attempt> {
-        match boundary {
-            Some(sequence) => {
-                self.client.send_error(sequence, &ClientError::server_lost(server, true)).await?;
-                Ok(Attempt::Over(Next::Command))
-            }
-            None => Ok(Attempt::Over(Next::Close)),
-        }
-    }
 }
 
 /// A variable that a statement means to assign, but then does not (no row, an error), is as it was. So it has to be the
@@ -555,21 +477,10 @@ fn uses_one_shots(analysis: &Analysis) -> bool {
 /// Whether a server that refuses the statement as read-only has run nothing of it. A routine may have written before the
 /// statement within it that was refused.
 fn is_refused_whole(analysis: &Analysis) -> bool {
-    use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Select, Update};
+    use StatementKind::{Ddl, Delete, Insert, LoadData, Replace, Update};
     let [statement] = &analysis.statements[..] else { return false };
-    matches!(statement.kind, Select | Insert | Replace | Update | Delete | LoadData | Ddl)
+    matches!(statement.kind, Insert | Replace | Update | Delete | LoadData | Ddl)
         && !analysis.effects().any(|e| matches!(e, Effect::Unknown))
-}
-
-/// Why an exchange did not come to its end.
-pub(super) enum Failure {
-    /// A server refused the state that the statement needs; the statement was not run or its reply thrown away.
-    Prefix(ClientError),
-    /// The session's schema is gone, or its right to it.
-    NoSchema(ClientError),
-    /// The connection failed while the statement was sent.
-    Send(BackendError),
-    Relay(RelayError),
 }
 
 /// Reads the replies to a prefix; gives the refusal of the schema, in spite of which all the rest is done. After

@@ -2,7 +2,8 @@
 
 use super::Session;
 use super::client::payload;
-use super::execute::{Failure, Request, read_prefix};
+use super::execute::{Request, read_prefix};
+use super::failure::Failure;
 use super::long_data::LongDataStore;
 use super::sync::{Needs, Wanted};
 use crate::backend::conn::{BackendConn, Prepared, Readiness, StatementKey};

@@ -61,7 +61,11 @@ impl Session {
     /// Notes what a statement has written. `before`: the session's status when it began.
     pub(super) fn note_writes(&mut self, request: &Request<'_>, outcome: &Outcome, before: Status, conn: &BackendConn) {
         let gtids = outcome.gtids.as_deref();
-        match written(request, outcome, before) {
+        let written = written(request, outcome, before);
+        let goes_on = before.contains(Status::IN_TRANS) && (written == Written::Nothing || request.plan.writes);
+        self.has_written =
+            self.status.contains(Status::IN_TRANS) && (request.plan.writes || goes_on && self.has_written);
+        match written {
             Written::Nothing if gtids.is_none() => {}
             Written::Unknown => self.note_unclear(gtids, conn),
             Written::Nothing | Written::Told => self.note_write(gtids, false, &conn.server),

@@ -103,7 +103,8 @@ impl Session {
 
     /// A transaction or a pin stays where it is; if that was the writer and no longer is, it is over.
     async fn bound(&mut self, conn: Box<BackendConn>, plan: &RoutePlan) -> Result<Lease, NoLease> {
-        if !plan.writes || self.status.contains(Status::IN_TRANS_READONLY) {
+        let commits = plan.commits && self.has_written;
+        if !(plan.writes || commits) || self.status.contains(Status::IN_TRANS_READONLY) {
             return Ok(Lease { conn, spill: None });
         }
         let shard = self.shard();
@@ -126,6 +127,12 @@ impl Session {
                 let error = ClientError::pinned_elsewhere(&conn.server.addr.to_string(), what);
                 self.lease = Some(conn);
                 Err(error.into())
+            }
+            // Closed, so that the server rolls back: who is told that a COMMIT failed does not try it again.
+            None if commits => {
+                drop(conn);
+                self.lose_lease();
+                Err(ClientError::not_committed(&shard.name, waited).into())
             }
             None => {
                 self.lease = Some(conn);

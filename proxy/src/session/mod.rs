@@ -10,6 +10,7 @@ pub mod definitions;
 mod diagnostics;
 mod execute;
 mod execution;
+mod failure;
 mod freshness;
 mod infile;
 mod kill;
@@ -22,6 +23,7 @@ mod query;
 mod read_only;
 pub mod relay;
 pub mod results;
+mod role;
 mod schema;
 mod settle;
 pub mod state;
@@ -81,6 +83,8 @@ pub struct Session {
     hold_until: u64,
     pins: Pins,
     results: ResultState,
+    /// The open transaction may have written: its end needs the confirmed writer, as its writes did.
+    has_written: bool,
     freshness: freshness::Freshness,
     statements: Option<Box<StatementTable>>,
     preparing: Option<Box<stmt::Preparing>>,
@@ -108,6 +112,7 @@ impl Session {
             hold_until: u64::MAX,
             pins: Pins::default(),
             results: ResultState::default(),
+            has_written: false,
             freshness: freshness::Freshness::default(),
             statements: None,
             preparing: None,
@@ -116,8 +121,12 @@ impl Session {
         }
     }
 
-    /// Checks the schema of the login and says OK, or the error: then no commands are served.
+    /// Checks the character set and the schema of the login and says OK, or the error: then no commands are served.
     pub async fn start(&mut self, schema: Option<String>, sequence: u8) -> Step {
+        match self.core.handshake_collation(self.state.wanted.charset) {
+            Ok(id) => self.state.set_handshake_collation(&self.core, id),
+            Err(e) => return self.fail(sequence, &e).await,
+        }
         if let Some(schema) = schema.filter(|s| !s.is_empty()) {
             if let Err(e) = Box::pin(self.change_schema(&schema)).await {
                 self.client.send_error(sequence, &e).await?;

@@ -30,10 +30,21 @@ struct Reasons {
     /// `WHERE id IS NULL` asks for the row of the last INSERT, once.
     auto_is_null: bool,
     xa: bool,
-    /// Bound until the connection is reset: roles, profiling, what a routine may have done.
+    role: Role,
+    /// Bound until the connection is reset: profiling, what a routine may have done.
     until_reset: Option<&'static str>,
-    /// Not even a reset brings it back: a role, the numbers of profiled queries.
+    /// Not even a reset brings it back: the numbers of profiled queries.
     outlasts_reset: bool,
+}
+
+/// The session's role, which not even a reset brings back.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Role {
+    #[default]
+    OfLogin,
+    /// SET ROLE NONE or DEFAULT has run; whether that is the login's, the server has to say.
+    GivenUp,
+    Set,
 }
 
 impl Reasons {
@@ -51,6 +62,7 @@ impl Reasons {
             (!self.cursors.is_empty(), "an open cursor"),
             (self.auto_is_null, "sql_auto_is_null"),
             (self.xa, "an XA transaction"),
+            (self.role != Role::OfLogin, "SET ROLE"),
         ];
         checks.iter().find(|(holds, _)| *holds).map(|(_, name)| *name).or(self.until_reset)
     }
@@ -87,6 +99,20 @@ impl Pins {
         if self.reason().is_none() {
             self.0 = None;
         }
+    }
+
+    /// Whether it is to be found out if the session's role is the login's again.
+    #[must_use]
+    pub fn gave_role_up(&self) -> bool {
+        self.0.as_ref().is_some_and(|r| r.role == Role::GivenUp)
+    }
+
+    /// The answer to that.
+    pub fn role_is_the_logins(&mut self, same: bool) {
+        if let Some(r) = &mut self.0 {
+            r.role = if same { Role::OfLogin } else { Role::Set };
+        }
+        self.tidy();
     }
 
     pub fn savepoint_set(&mut self) {
@@ -212,9 +238,8 @@ impl Pins {
             // Sessions opened before a SET GLOBAL keep their values, so this one keeps its connection.
             Effect::SetGlobalVar { .. } => self.reasons().until_reset = Some("SET GLOBAL"),
             Effect::SequenceUsed => self.reasons().until_reset = Some("a sequence's LASTVAL"),
-            Effect::SetRole => {
-                self.reasons().until_reset = Some("SET ROLE");
-                self.reasons().outlasts_reset = true;
+            Effect::SetRole { given_up } => {
+                self.reasons().role = if *given_up { Role::GivenUp } else { Role::Set };
             }
             Effect::SessionBound { what } => {
                 self.reasons().until_reset = Some(what);
@@ -231,7 +256,7 @@ impl Pins {
     /// Whether COM_RESET_CONNECTION clears all of it, so that the connection may be pooled again.
     #[must_use]
     pub fn reset_clears(&self) -> bool {
-        self.0.as_ref().is_none_or(|r| !r.xa && !r.outlasts_reset)
+        self.0.as_ref().is_none_or(|r| !r.xa && !r.outlasts_reset && r.role == Role::OfLogin)
     }
 }
 

@@ -43,7 +43,7 @@ pub enum RelayError {
     Killed,
     /// The client closed its side while the server was working.
     ClientGone,
-    /// The server refused a write as read-only, and the client has not been told.
+    /// The server refused the statement as read-only, and the client has not been told.
     ReadOnly,
     /// The server lacks the schema, or a right to it, which the writer may have; the client has not been told.
     NoSchema,
@@ -80,7 +80,7 @@ pub struct RelayMode<'a> {
     /// The warning count to be told in an OK, where that of the server is another session's.
     pub warnings: Option<u16>,
     pub changer: Changer<'a>,
-    /// An autocommit write that a server refuses as read-only has not run: it is tried at the new writer.
+    /// An autocommit statement that a server refuses as read-only has not run: it is tried at the writer.
     pub intercept_read_only: bool,
     /// A change of the session's schema, at a server that may not have it yet.
     pub intercept_no_schema: bool,

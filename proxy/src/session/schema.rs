@@ -4,7 +4,7 @@
 //! brought into that schema: its statements run on one that has none, and each tries the schema again first.
 
 use super::Session;
-use super::execute::Failure;
+use super::failure::Failure;
 use super::state::SessionState;
 use super::sync::Needs;
 use crate::backend::conn::{BackendConn, Readiness};
@@ -78,7 +78,7 @@ impl Session {
         self.let_go(conn);
     }
 
-    fn is_at_writer(&self, conn: &BackendConn) -> bool {
+    pub(super) fn is_at_writer(&self, conn: &BackendConn) -> bool {
         self.shard().confirmed_writer() == Some(conn.server.id)
     }
 }

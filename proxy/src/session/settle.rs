@@ -147,12 +147,9 @@ impl Session {
 
     /// Woken while waiting for a command: killed, shutting down, or a deadline.
     pub(super) async fn alarm(&mut self) -> Step {
-        if self.client.cell.handle.is_killed() {
+        if self.client.cell.handle.is_killed() || self.core.is_shutting_down() && !self.is_bound() {
             // Servers close without a word then.
             return Ok(Next::Close);
-        }
-        if self.core.is_shutting_down() && !self.is_bound() {
-            return self.last_words(&ClientError::shutting_down()).await;
         }
         let now = self.core.clock.now_ms();
         if now >= self.hold_until && !self.is_bound() {
@@ -165,19 +162,15 @@ impl Session {
         if now < self.client.cell.deadline() {
             return Ok(Next::Command);
         }
+        if self.state.reading.server == ServerKind::MariaDb {
+            return Ok(Next::Close);
+        }
+        // MySQL leaves an error (4031, packet number 0) that the client finds when it next reads. PHP prints a warning
+        // about the number, so nobody gets one from whose servers it would not come.
         let idle_transaction = self.core.config().session.idle_transaction_timeout;
-        if self.status.contains(Status::IN_TRANS) && idle_transaction.is_some() {
-            return self.last_words(&ClientError::idle_transaction()).await;
-        }
-        match self.state.reading.server {
-            ServerKind::MySql => self.last_words(&ClientError::idle_timeout()).await,
-            ServerKind::MariaDb => Ok(Next::Close),
-        }
-    }
-
-    /// An error that the client finds when it next reads, as MySQL 8.0.24 and later leave one.
-    async fn last_words(&mut self, error: &ClientError) -> Step {
-        self.client.send_error(0, error).await?;
+        let in_transaction = self.status.contains(Status::IN_TRANS) && idle_transaction.is_some();
+        let error = if in_transaction { ClientError::idle_transaction() } else { ClientError::idle_timeout() };
+        self.client.send_error(0, &error).await?;
         Ok(Next::Close)
     }
 

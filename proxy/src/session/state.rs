@@ -134,6 +134,13 @@ impl SessionState {
         if self.wait_s == self.initial_wait_s { self.wait_s.min(own_limit) } else { self.wait_s }
     }
 
+    pub fn set_handshake_collation(&mut self, core: &Core, id: u16) {
+        if self.wanted.charset != id {
+            self.wanted.charset = id;
+            self.reading = read_as(core, &self.wanted);
+        }
+    }
+
     pub fn set_multi_statements(&mut self, core: &Core, on: bool) {
         self.wanted.multi_statements = on;
         self.reading = read_as(core, &self.wanted);
@@ -195,7 +202,7 @@ fn read_as(core: &Core, wanted: &Wanted) -> Reading {
     Reading {
         server: kind,
         version: info.as_ref().map_or(100_000, |i| i.version_number),
-        charset: client_charset(wanted, kind),
+        charset: client_charset(wanted, kind, info.as_deref()),
         ansi_quotes: has(b"ANSI_QUOTES") || has(b"ANSI"),
         no_backslash_escapes: has(b"NO_BACKSLASH_ESCAPES"),
         ignore_space: has(b"IGNORE_SPACE"),
@@ -204,8 +211,12 @@ fn read_as(core: &Core, wanted: &Wanted) -> Reading {
     }
 }
 
-fn client_charset(wanted: &Wanted, kind: ServerKind) -> ClientCharset {
-    let of_handshake = || Collation::by_id(wanted.charset, family(kind)).map_or(&b""[..], |c| c.charset().as_bytes());
+fn client_charset(wanted: &Wanted, kind: ServerKind, info: Option<&ServerInfo>) -> ClientCharset {
+    let of_server = || info.and_then(|i| i.session_default("character_set_client")).map_or(&b""[..], str::as_bytes);
+    let of_handshake = || match Collation::by_id(wanted.charset, family(kind)) {
+        Some(collation) => collation.charset().as_bytes(),
+        None => of_server(),
+    };
     match wanted.vars.get("character_set_client").unwrap_or_else(of_handshake) {
         b"gbk" => ClientCharset::Gbk,
         b"gb18030" => ClientCharset::Gb18030,

@@ -117,7 +117,7 @@ impl Session {
             cursor: None,
             statement_id: Some(id),
             analysis: &analysis,
-            plan: RoutePlan { writes: false, ..plan },
+            plan: RoutePlan { writes: false, commits: false, ..plan },
             // What asks for the last statement's warnings is prepared where they are.
             reads: reads | (analysis.reads() & Reads::DIAGNOSTICS),
             execute: None,
@@ -338,7 +338,8 @@ impl Session {
         };
         let mut wire = wire.to_vec();
         set_statement_id(&mut wire[HEADER_LEN..], cursor.prepared.id);
-        let plan = RoutePlan { role: Role::Held, writes: false, ..self.plan(&analysis, &Hint::default()) };
+        let plan =
+            RoutePlan { role: Role::Held, writes: false, commits: false, ..self.plan(&analysis, &Hint::default()) };
         let request = Request {
             wire: &wire,
             kind: ReplyKind::Rows,

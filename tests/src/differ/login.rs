@@ -79,13 +79,13 @@ fn response(target: &Target, capabilities: u32, charset: u8, greeting: &Greeting
     out.extend_from_slice(&MAX_PACKET.to_le_bytes());
     out.push(charset);
     out.extend_from_slice(&[0; 23]);
-    out.extend_from_slice(target.user.as_bytes());
+    out.extend_from_slice(&encoded(&target.user, charset));
     out.push(0);
     let answer = auth::answer(&greeting.plugin, &target.password, &greeting.salt)?;
     out.push(answer.len() as u8);
     out.extend_from_slice(&answer);
     if capabilities & cap::CONNECT_WITH_DB != 0 {
-        out.extend_from_slice(target.schema.as_bytes());
+        out.extend_from_slice(&encoded(&target.schema, charset));
         out.push(0);
     }
     out.extend_from_slice(greeting.plugin.as_bytes());
@@ -94,6 +94,16 @@ fn response(target: &Target, capabilities: u32, charset: u8, greeting: &Greeting
         put_attributes(&mut out, &[("_client_name", "differ"), ("program_name", "differ")]);
     }
     Ok(out)
+}
+
+/// latin1_swedish_ci, in which names are sent as it says; all others as UTF-8.
+pub const LATIN1: u8 = 8;
+
+fn encoded(name: &str, charset: u8) -> Vec<u8> {
+    match charset {
+        LATIN1 => name.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+        _ => name.as_bytes().to_vec(),
+    }
 }
 
 fn put_attributes(out: &mut Vec<u8>, attributes: &[(&str, &str)]) {

@@ -118,6 +118,7 @@ mod tests {
             server_id: 1,
             server_uuid: None,
             default_collation: 45,
+            collations: vec![],
             read_only: false,
             gtid_mode: true,
             skip_name_resolve: false,
