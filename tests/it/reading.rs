@@ -210,7 +210,7 @@ fn a_replica_that_is_back_gets_its_share_slowly() -> Lab<()> {
     assert!(counted[1] > 10, "without a slow start: {counted:?}");
     change(&proxy, "slow_start_s = 0", "slow_start_s = 3600")?;
     let counted = away_and_back()?;
-    assert!(counted[1] < 10 && counted[0] > 80, "with a slow start: {counted:?}");
+    assert!(counted[1] * 3 < counted[0], "with a slow start: {counted:?}");
     Ok(())
 }
 
