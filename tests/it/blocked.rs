@@ -167,6 +167,8 @@ fn what_waits_for_a_place_hears_a_kill() -> Lab<()> {
 fn a_full_pool_keeps_nobody_out_who_comes_to_kill() -> Lab<()> {
     /// ER_BAD_DB_ERROR.
     const UNKNOWN_SCHEMA: Option<u16> = Some(1049);
+    /// ER_NO_DB_ERROR: it was let in unseen, and stands in no schema.
+    const NO_SCHEMA: Option<u16> = Some(1046);
     let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
     group.sql("CREATE USER chief@'%' IDENTIFIED BY 'chief'")?;
     group.sql("GRANT SELECT, CONNECTION ADMIN ON *.* TO chief@'%'")?;
@@ -181,8 +183,8 @@ fn a_full_pool_keeps_nobody_out_who_comes_to_kill() -> Lab<()> {
     let mut chief = Client::connect(&Login::new(proxy.port, "chief", "chief").schema("shop"))?;
     chief.sql(&kill)?;
     assert_eq!(chief.value("SELECT DATABASE() FOR UPDATE")?, "shop");
-    let told = lost.sql("SELECT 1 FOR UPDATE").err().and_then(|error| error.code());
-    assert_eq!(told, UNKNOWN_SCHEMA);
+    let told = lost.sql("SELECT a FROM t FOR UPDATE").err().and_then(|error| error.code());
+    assert_eq!(told, NO_SCHEMA);
     let told = Client::connect(&proxy.login().schema("nowhere")).err().and_then(|error| error.code());
     assert_eq!(told, UNKNOWN_SCHEMA, "with a place to look from, the login is told");
     Ok(())

@@ -165,8 +165,8 @@ impl Session {
         result
     }
 
-    /// A login is not kept out by a full pool: somebody must get in to KILL who fills it. The first statement that needs
-    /// the schema is told then what the login would have been.
+    /// A login is not kept out by a full pool: somebody must get in to KILL who fills it. Where there is no such schema, the
+    /// first statement that needs it is told so.
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
         let shared = self.core.shared.clone();
         let lease = shared.timers.timeout(LOOK_LIMIT, self.lease(plan, Reads::default(), None)).await;
