@@ -75,7 +75,8 @@ scene('the connection is closed on an unbuffered result', function () {
 });
 scene('multi_query half read, then closed', function () {
     $d = login();
-    $d->multi_query('INSERT INTO odd (a) VALUES (2); SELECT 1; INSERT INTO odd (a) VALUES (3)');
+    // What follows may run after the next scene has begun, so it writes nothing.
+    $d->multi_query('INSERT INTO odd (a) VALUES (2); SELECT 1; SELECT 2');
     $d->close();
     $d = login();
     // The first has surely run; the proxy and the server both go on with the rest or stop at the closed socket.
