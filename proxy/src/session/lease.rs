@@ -213,12 +213,10 @@ impl Session {
                 Some(Err(over)) => return Err(over),
             }
         }
-        if shard.confirmed_writer().is_none()
-            && let Some(id) = any_server(&shard, random)
-        {
-            return self.lease_from(id, None).await;
+        match any_server(&shard, random) {
+            Some(id) if shard.confirmed_writer().is_none() => self.lease_from(id, None).await,
+            _ => self.writer().await,
         }
-        self.writer().await
     }
 
     async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
