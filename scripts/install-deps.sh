@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 purpose=${1:-test}
 
 # Rust 2024 and `rust-version` of Cargo.toml.
-rust_minor=85
+rust_minor=88
 
 missing=""
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
@@ -98,7 +98,7 @@ rust_is_new_enough() {
     [ "${minor:-0}" -ge "$rust_minor" ]
 }
 
-# All from Debian, where that is new enough: 13's cargo is 1.85; 12's own is too old, but it has the toolchain that its
+# All from Debian: the cargo of 12 and 13 is too old, but each has, newer, the toolchain that its
 # browsers are built with. Else rustup, for whose packages the user decides.
 install_rust() {
     as_root apt-get update -q

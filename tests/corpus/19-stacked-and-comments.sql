@@ -14,6 +14,29 @@ INSERT INTO t (v) VALUES (2); INSERT INTO t (id,v) VALUES (1,1); INSERT INTO t (
 SELECT COUNT(*) FROM t;
 BEGIN; INSERT INTO t (v) VALUES (4); COMMIT;
 BEGIN; INSERT INTO t (v) VALUES (5); ROLLBACK;
+-- a transaction behind an error: how it stands is told by the next reply
+BEGIN; SELEC 1;
+-- ping
+ROLLBACK;
+BEGIN; INSERT INTO t (v) VALUES (7); SELECT * FROM nope; COMMIT;
+SELECT ROW_COUNT();
+-- ping
+ROLLBACK;
+BEGIN; DROP TABLE nope;
+-- ping
+SHOW WARNINGS;
+SET autocommit = 0; SELECT * FROM nope;
+-- ping
+SELECT @@autocommit;
+SET autocommit = 1;
+BEGIN;
+TRUNCATE TABLE nope;
+-- ping
+BEGIN;
+SELEC 1;
+-- ping
+SHOW ERRORS;
+ROLLBACK;
 SET @a = 1; SELECT @a; SET @a = 2; SELECT @a;
 SET NAMES utf8mb4; SET time_zone = '+00:00'; SELECT 1;
 USE d_multi; SELECT DATABASE();

@@ -67,7 +67,8 @@ fn a_session_is_bound_until_the_cause_is_gone() -> Lab<()> {
             ("PREPARE p FROM 'SELECT 1'", "EXECUTE p; DEALLOCATE PREPARE p"),
             ("SET @n = (SELECT COUNT(*) FROM log)", "SET @n = 0"),
             ("XA START 'x'", "XA END 'x'; XA ROLLBACK 'x'"),
-            ("SET TRANSACTION READ ONLY", "SELECT COUNT(*) FROM log"),
+            ("SET TRANSACTION READ ONLY; SELECT 1; SELECT COUNT(*) FROM log", "ROLLBACK"),
+            ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "BEGIN; SELECT COUNT(*) FROM log; COMMIT"),
             ("SET sql_auto_is_null = 1", "SET sql_auto_is_null = 0"),
             ("SET ROLE clerk", "SET ROLE NONE"),
             ("SET autocommit = 0; SELECT COUNT(*) FROM log", "SET autocommit = 1"),
@@ -106,4 +107,94 @@ fn what_moves_with_the_session_binds_it_to_nothing() -> Lab<()> {
         }
     }
     Ok(())
+}
+
+/// A server with a table that gives ids, and a proxy with one connection to it that a session may hold for long after
+/// an error.
+fn held(kind: Kind) -> Lab<Option<(Group, Proxy)>> {
+    let Some(group) = GroupPlan::new(kind).masters(1).replicas(0).start_or_skip()? else { return Ok(None) };
+    group.sql("CREATE TABLE kept (id INT AUTO_INCREMENT PRIMARY KEY, x VARCHAR(60))")?;
+    let pool = "[pool]\nmax_connections_per_server = 1\nresult_state_hold_ms = 60000";
+    let proxy = Proxy::of(&group).more(pool).start()?;
+    Ok(Some((group, proxy)))
+}
+
+/// How a session may end that does not end its transaction.
+const ENDS: [fn(&Proxy, Client) -> Lab<()>; 4] = [
+    |_, client| {
+        drop(client);
+        Ok(())
+    },
+    |_, mut client| {
+        client.vanish();
+        Ok(())
+    },
+    |_, mut client| client.reset().map(drop),
+    |proxy, mut client| client.change_user(&proxy.login().schema("shop")),
+];
+
+fn assert_a_transaction_behind_an_error_is_nobody_elses(kind: Kind) -> Lab<()> {
+    const OPENED: &str = "BEGIN; INSERT INTO kept (x) VALUES ('lost'); SELECT * FROM nosuch; COMMIT";
+    let Some((group, proxy)) = held(kind)? else { return Ok(()) };
+    for (round, end) in ENDS.iter().enumerate() {
+        let mut client = proxy.client()?;
+        assert_eq!(client.sql(OPENED).err().and_then(|e| e.code()), Some(1146));
+        end(&proxy, client)?;
+        let mut other = proxy.client()?;
+        other.sql(&format!("INSERT INTO kept (x) VALUES ('round {round}')"))?;
+        drop(other);
+        let there = group.writer().value("SELECT GROUP_CONCAT(x ORDER BY x) FROM shop.kept")?;
+        let wanted: Vec<_> = (0..=round).map(|round| format!("round {round}")).collect();
+        assert_eq!(there, wanted.join(","));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_transaction_behind_an_error_is_nobody_elses() -> Lab<()> {
+    assert_a_transaction_behind_an_error_is_nobody_elses(Kind::MariaDb)
+}
+
+#[test]
+fn a_transaction_behind_an_error_is_nobody_elses_on_mysql9() -> Lab<()> {
+    assert_a_transaction_behind_an_error_is_nobody_elses(Kind::MySql9)
+}
+
+fn assert_settings_for_once_are_nobody_elses(kind: Kind) -> Lab<()> {
+    let Some((group, proxy)) = held(kind)? else { return Ok(()) };
+    let lines = [
+        "SET TRANSACTION READ ONLY; SELECT 1",
+        "START TRANSACTION READ ONLY; SET autocommit = 0; SET autocommit = 1",
+        "SET insert_id = 777001; SELECT 1",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT 1",
+    ];
+    for line in lines {
+        let mut client = proxy.client()?;
+        for statement in line.split("; ") {
+            client.sql(statement)?;
+        }
+        drop(client);
+        let mut other = proxy.client()?;
+        other.sql("INSERT INTO kept (x) VALUES ('x')")?;
+        let id: u64 = other.last_ok().1.expect("an insert has an id");
+        assert!(id < 777_001, "{line}: the next session's row got id {id}");
+        other.sql("BEGIN")?;
+        other.sql("SELECT COUNT(*) FROM kept")?;
+        // Under SERIALIZABLE the rows that were counted are locked.
+        let mut third = group.writer().client()?;
+        third.sql("SET innodb_lock_wait_timeout = 1")?;
+        third.sql("UPDATE shop.kept SET x = 'y'")?;
+        other.sql("ROLLBACK")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_for_once_are_nobody_elses() -> Lab<()> {
+    assert_settings_for_once_are_nobody_elses(Kind::MariaDb)
+}
+
+#[test]
+fn settings_for_once_are_nobody_elses_on_mysql9() -> Lab<()> {
+    assert_settings_for_once_are_nobody_elses(Kind::MySql9)
 }

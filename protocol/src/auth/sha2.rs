@@ -126,10 +126,10 @@ fn stretch(round: u32, c: &[u8; 32], p: &[u8], s: &[u8]) -> [u8; 32] {
     let odd = round & 1 == 1;
     let mut h = Sha256::new();
     h.update(if odd { p } else { c });
-    if round % 3 != 0 {
+    if !round.is_multiple_of(3) {
         h.update(s);
     }
-    if round % 7 != 0 {
+    if !round.is_multiple_of(7) {
         h.update(p);
     }
     h.update(if odd { c } else { p });

@@ -413,7 +413,7 @@ impl Parked {
 }
 
 /// An OK or EOF packet.
-fn end_of(payload: &[u8], capabilities: Capabilities) -> Result<OkPacket<'_>, ProtocolError> {
+pub(crate) fn end_of(payload: &[u8], capabilities: Capabilities) -> Result<OkPacket<'_>, ProtocolError> {
     if payload.len() == EOF_LEN {
         let (warnings, status) = parse_eof(payload)?;
         return Ok(OkPacket { warnings, status, ..OkPacket::default() });

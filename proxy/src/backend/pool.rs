@@ -7,6 +7,7 @@ use super::conn::{BackendConn, Parked, PoolKey, Readiness};
 use super::limits::{Grant, ServerLimit, Slot};
 use crate::core::Core;
 use crate::session::sync::Wanted;
+use pointsman_protocol::reply::Status;
 use pointsman_shard_map::ServerId;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -126,7 +127,8 @@ impl Core {
 
     /// Gives a connection back: to whoever waits, else to the idle ones. Anything but a ready one is closed.
     pub fn release(&self, mut conn: Box<BackendConn>) {
-        if conn.readiness != Readiness::Ready {
+        // Whoever holds it ends its transaction first; another session's rows in it would be lost with it.
+        if conn.readiness != Readiness::Ready || conn.status.contains(Status::IN_TRANS) {
             return;
         }
         // What has merely grown old is found when it is taken again, or by the sweep.

@@ -55,7 +55,7 @@ impl Core {
     /// Gives whether the connection has to be reset, as after a session that was pinned.
     pub async fn stain(&self, conn: &mut BackendConn, wanted: &Wanted, writer: bool) -> Result<bool, BackendError> {
         conn.uses += 1;
-        if conn.uses % PIN_EVERY == 0 {
+        if conn.uses.is_multiple_of(PIN_EVERY) {
             for text in PINNING.iter().skip(usize::from(!writer)) {
                 // The account may have no right to it; then there is nothing to be met either.
                 conn.query(text, &self.buffers).await?;

@@ -8,6 +8,7 @@ use super::lease::{Lease, NoLease};
 use super::names::hides_collation;
 use super::outcome::Outcome;
 use super::pins::ends_a_pin;
+use super::refused::{lasting, may_move_the_transaction};
 use super::relay::{Cursors, Relay, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::schema::{begins_with_use, is_missing_schema};
@@ -131,7 +132,7 @@ impl Session {
         let bound = self.is_bound();
         let mut buf = self.core.buffers.take();
         // Reading the clock costs as much as choosing the server does.
-        let started = (self.core.random() % LATENCY_SAMPLE == 0).then(Instant::now);
+        let started = self.core.random().is_multiple_of(LATENCY_SAMPLE).then(Instant::now);
         conn.server.in_flight.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let ended = self.exchange(&mut conn, &mut buf, request, outcome).await;
         conn.server.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
@@ -281,12 +282,17 @@ impl Session {
     }
 
     /// What follows from a reply that was relayed to its end.
-    async fn after(&mut self, mut conn: Box<BackendConn>, request: &Request<'_>, outcome: &Outcome) {
+    async fn after(&mut self, mut conn: Box<BackendConn>, request: &Request<'_>, outcome: &mut Outcome) {
         if outcome.read_only {
             self.shard().distrust(conn.server.id);
         }
         let before = self.status;
-        self.learn(&mut conn, request, outcome);
+        if outcome.error.is_none() {
+            self.status = lasting(outcome.status);
+        } else if may_move_the_transaction(request, before) {
+            Box::pin(self.learn_status(&mut conn, outcome)).await;
+        }
+        self.learn(&mut conn, request, outcome, before);
         if let (Some(key), Some(ok)) = (self.preparing_key(), &outcome.prepared) {
             Box::pin(self.keep_prepared(&mut conn, key, ok.statement_id)).await;
         }
@@ -325,24 +331,20 @@ impl Session {
     }
 
     /// Takes the reply's news into the session and onto the connection.
-    fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome) {
+    fn learn(&mut self, conn: &mut BackendConn, request: &Request<'_>, outcome: &Outcome, before: Status) {
         let ran = request.kind == ReplyKind::Results;
         let leaves = self.leaves(request);
-        let autocommit_before = self.status.contains(Status::AUTOCOMMIT);
-        if outcome.error.is_none() {
-            self.status = outcome.status.difference(Status::SESSION_STATE_CHANGED | PER_STATEMENT);
-        }
-        let one_shot = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
         self.state.note_changes(&self.core, outcome, request.analysis);
         if !outcome.variables.is_empty() {
             self.pins.auto_is_null(self.state.wanted.vars.get("sql_auto_is_null") == Some(b"ON"));
         }
         let autocommit = self.status.contains(Status::AUTOCOMMIT);
-        if ran && autocommit != autocommit_before {
+        if ran && autocommit != before.contains(Status::AUTOCOMMIT) {
             self.state.note_autocommit(&self.core, autocommit);
         }
         if ran {
             self.apply_effects(conn, request, outcome);
+            self.learn_transaction(request, before);
         }
         if let Some(statement) = request.cursor.filter(|_| outcome.status.contains(Status::CURSOR_EXISTS)) {
             self.pins.cursor_opened(statement);
@@ -363,8 +365,18 @@ impl Session {
                 _ => conn.actual.diagnostics_empty,
             };
         self.results.note(outcome, leaves, ran);
-        if ran && !one_shot && uses_one_shots(request.analysis) {
-            self.pins.statement_done(self.status.contains(Status::IN_TRANS));
+    }
+
+    /// What the end of a transaction leaves set for the next one.
+    fn learn_transaction(&mut self, request: &Request<'_>, before: Status) {
+        let ends = request.analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }));
+        let sets = request.analysis.effects().any(|e| matches!(e, Effect::OneShotVar { .. }));
+        if ends && !sets && !self.status.contains(Status::IN_TRANS) {
+            self.pins.transaction_ended();
+        }
+        let switched_on = !before.contains(Status::AUTOCOMMIT) && self.status.contains(Status::AUTOCOMMIT);
+        if switched_on && before.contains(Status::IN_TRANS_READONLY) {
+            self.pins.ended_by_autocommit();
         }
     }
 
@@ -454,24 +466,6 @@ fn cursors(request: &Request<'_>) -> Cursors {
         },
         _ => Cursors::None,
     }
-}
-
-/// Flags that tell of one statement, not of the session.
-const PER_STATEMENT: Status = Status::MORE_RESULTS
-    .union(Status::NO_GOOD_INDEX_USED)
-    .union(Status::NO_INDEX_USED)
-    .union(Status::CURSOR_EXISTS)
-    .union(Status::LAST_ROW_SENT)
-    .union(Status::DB_DROPPED)
-    .union(Status::METADATA_CHANGED)
-    .union(Status::QUERY_WAS_SLOW)
-    .union(Status::PS_OUT_PARAMS);
-
-/// Whether a setting for the next statement or transaction is used up by this one. Statements that touch no table
-/// leave it, except the end of a transaction.
-fn uses_one_shots(analysis: &Analysis) -> bool {
-    matches!(analysis.access(), Access::Read | Access::Write)
-        || analysis.effects().any(|e| matches!(e, Effect::EndTransaction { .. }))
 }
 
 /// Whether a server that refuses the statement as read-only has run nothing of it. A routine may have written before the

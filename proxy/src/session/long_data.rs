@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const IN_MEMORY: usize = 256 * 1024;
 /// Bytes of all statements together kept in memory: beyond, they go to files.
 const IN_MEMORY_TOGETHER: u64 = 64 * 1024 * 1024;
+/// The same with the lists of what belongs to which parameter, which can't go to files: beyond, executions fail.
+const LISTS_TOGETHER: u64 = 2 * IN_MEMORY_TOGETHER;
 /// Read back and sent to a server at one time.
 const BLOCK: usize = 256 * 1024;
 /// What a piece counts beside its bytes when it is not joined to the one before.
@@ -45,7 +47,6 @@ enum Refusal {
 /// The long data of one statement.
 #[derive(Debug, Default)]
 pub(super) struct LongDataStore {
-    pieces: Vec<Piece>,
     /// Data bytes, and what the pieces cost.
     counted: usize,
     memory: Held,
@@ -53,25 +54,37 @@ pub(super) struct LongDataStore {
     refusal: Option<Refusal>,
 }
 
-/// Bytes in memory, counted with those of all others.
+/// What is in memory, counted with that of all others: the list of pieces, and bytes.
 #[derive(Debug, Default)]
 struct Held {
+    pieces: Vec<Piece>,
     bytes: Vec<u8>,
+    counted: u64,
     total: Option<Arc<AtomicU64>>,
 }
 
 impl Held {
     fn push(&mut self, core: &Core, data: &[u8]) {
-        let total = self.total.get_or_insert_with(|| core.shared.long_data_held.clone());
-        total.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.count(core, data.len());
         self.bytes.extend_from_slice(data);
+    }
+
+    fn push_piece(&mut self, core: &Core, piece: Piece) {
+        self.count(core, PIECE_COST);
+        self.pieces.push(piece);
+    }
+
+    fn count(&mut self, core: &Core, more: usize) {
+        let total = self.total.get_or_insert_with(|| core.shared.long_data_held.clone());
+        total.fetch_add(more as u64, Ordering::Relaxed);
+        self.counted += more as u64;
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(total) = &self.total {
-            total.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+            total.fetch_sub(self.counted, Ordering::Relaxed);
         }
     }
 }
@@ -149,16 +162,20 @@ impl LongDataStore {
     async fn keep(&mut self, core: &Core, data: &LongData<'_>) -> Result<(), Refusal> {
         let session = &core.config().session;
         let limit = session.max_long_data as usize;
-        let joins = self.pieces.last().is_some_and(|p| p.parameter == data.parameter);
+        let together = core.shared.long_data_held.load(Ordering::Relaxed);
+        let joins = self.memory.pieces.last().is_some_and(|p| p.parameter == data.parameter);
         self.counted += data.data.len() + if joins { 0 } else { PIECE_COST };
         if self.counted > limit.saturating_add(PIECE_COST) {
             return Err(Refusal::TooLong(limit));
         }
-        match self.pieces.last_mut().filter(|_| joins) {
+        // The first piece is the price of a statement with long data.
+        let is_first = self.memory.pieces.is_empty();
+        match self.memory.pieces.last_mut().filter(|_| joins) {
             Some(last) => last.len += data.data.len(),
-            None => self.pieces.push(Piece { parameter: data.parameter, len: data.data.len() }),
+            None if !is_first && together >= LISTS_TOGETHER => return Err(Refusal::SpoolFull),
+            None => self.memory.push_piece(core, Piece { parameter: data.parameter, len: data.data.len() }),
         }
-        let together = core.shared.long_data_held.load(Ordering::Relaxed).saturating_add(data.data.len() as u64);
+        let together = together.saturating_add(data.data.len() as u64);
         let fits = self.memory.bytes.len() + data.data.len() <= IN_MEMORY && together <= IN_MEMORY_TOGETHER;
         if self.spool.is_none() && fits {
             self.memory.push(core, data.data);
@@ -176,7 +193,7 @@ impl LongDataStore {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.memory.pieces.is_empty()
     }
 
     /// The error that the execution gets instead of running.
@@ -192,7 +209,7 @@ impl LongDataStore {
     /// Sends all of it for a statement of this connection. The server joins packets of one parameter.
     pub async fn send(&self, conn: &mut BackendConn, statement: u32) -> Result<(), BackendError> {
         let (mut at, mut wire) = (0, Vec::new());
-        for piece in &self.pieces {
+        for piece in &self.memory.pieces {
             let end = at + piece.len;
             loop {
                 let block = self.block(at, end).await?;

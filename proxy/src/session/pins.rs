@@ -22,8 +22,8 @@ struct Reasons {
     unnamed_locks: bool,
     table_locks: bool,
     global_lock: bool,
-    /// Variables that hold for the next statement or transaction.
-    one_shot: BTreeSet<String>,
+    /// Variables that hold for the next transaction alone.
+    next_transaction: BTreeSet<String>,
     /// With autocommit off a savepoint lives on its connection before the server calls it a transaction.
     savepoint: bool,
     cursors: BTreeSet<u32>,
@@ -57,7 +57,7 @@ impl Reasons {
             (!self.locks.is_empty() || self.unnamed_locks, "a GET_LOCK"),
             (self.table_locks, "LOCK TABLES"),
             (self.global_lock, "a global lock"),
-            (!self.one_shot.is_empty(), "a setting for the next statement"),
+            (!self.next_transaction.is_empty(), "a setting for the next transaction"),
             (self.savepoint, "a savepoint"),
             (!self.cursors.is_empty(), "an open cursor"),
             (self.auto_is_null, "sql_auto_is_null"),
@@ -158,14 +158,19 @@ impl Pins {
         self.reasons().until_reset = Some("session state changed by a routine");
     }
 
-    /// A statement has run: what was set for the next statement or transaction alone is used up.
-    pub fn statement_done(&mut self, in_transaction: bool) {
+    /// COMMIT or ROLLBACK has run, and no new transaction was chained to it: what was set for one alone is used up. An
+    /// autocommitted statement uses it up only if it opens a table of an engine that has transactions, which only the
+    /// server knows.
+    pub fn transaction_ended(&mut self) {
         if let Some(r) = &mut self.0 {
-            if !in_transaction {
-                r.one_shot.clear();
-            }
+            r.next_transaction.clear();
             self.tidy();
         }
+    }
+
+    /// `SET autocommit = 1` has ended a READ ONLY transaction: MySQL keeps that for the next one.
+    pub fn ended_by_autocommit(&mut self) {
+        self.reasons().next_transaction.insert("autocommit".to_owned());
     }
 
     /// Takes in what a statement did when it succeeded.
@@ -231,8 +236,14 @@ impl Pins {
             Effect::HandlerOpen { name } => {
                 self.reasons().handlers.insert(name.clone());
             }
-            Effect::OneShotVar { name } => {
-                self.reasons().one_shot.insert(name.clone());
+            Effect::OneShotVar { name } if is_for_a_transaction(name) => {
+                self.reasons().next_transaction.insert(name.clone());
+            }
+            // No reply tells when it is used up (an INSERT that needs no id leaves `insert_id`), nor does a reset of
+            // the connection forget all of them.
+            Effect::OneShotVar { .. } => {
+                self.reasons().until_reset = Some("a setting for the next statement");
+                self.reasons().outlasts_reset = true;
             }
             Effect::XaBegin => self.reasons().xa = true,
             // Sessions opened before a SET GLOBAL keep their values, so this one keeps its connection.
@@ -258,6 +269,11 @@ impl Pins {
     pub fn reset_clears(&self) -> bool {
         self.0.as_ref().is_none_or(|r| !r.xa && !r.outlasts_reset && r.role == Role::OfLogin)
     }
+}
+
+/// `SET TRANSACTION` names the variables so, on either kind of server.
+fn is_for_a_transaction(variable: &str) -> bool {
+    matches!(variable, "tx_isolation" | "tx_read_only" | "transaction_isolation" | "transaction_read_only")
 }
 
 /// What counts although its statement failed in part.
