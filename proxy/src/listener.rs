@@ -62,7 +62,7 @@ struct Arrival {
 
 impl Arrival {
     fn tcp(stream: TcpStream, from: SocketAddr) -> Self {
-        Self { socket: Socket::Tcp(stream), peer: Peer::Inet(from) }
+        Self { socket: Socket::accepted(stream), peer: Peer::Inet(from) }
     }
 }
 
@@ -164,7 +164,7 @@ pub fn serve(core: &Rc<Core>, listeners: CoreListeners) -> io::Result<Accepting>
     tasks.push(tokio::task::spawn_local(async move {
         while let Some((stream, from)) = handed.recv().await {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                start(&core, Arrival::tcp(stream, from));
+                start(&core, Arrival { socket: stream.into(), peer: Peer::Inet(from) });
             }
         }
     }));
@@ -183,7 +183,7 @@ async fn accept_tcp(core: Rc<Core>, listener: TcpListener, others: Vec<mpsc::Sen
 async fn accept_unix(core: Rc<Core>, listener: UnixListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => start(&core, Arrival { socket: Socket::Unix(stream), peer: Peer::Local }),
+            Ok((stream, _)) => start(&core, Arrival { socket: Socket::accepted(stream), peer: Peer::Local }),
             Err(e) => pause(&core, &e).await,
         }
     }

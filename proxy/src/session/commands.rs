@@ -22,6 +22,7 @@ use pointsman_protocol::reply::OkPacket;
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
 use std::rc::Rc;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +170,7 @@ impl Session {
     /// first statement that needs it is told so.
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
         let shared = self.core.shared.clone();
-        let lease = shared.timers.timeout(LOOK_LIMIT, self.lease(plan, Reads::default(), None)).await;
+        let lease = shared.timers.timeout(LOOK_LIMIT, pin!(self.lease(plan, Reads::default(), None))).await;
         let mut conn = match lease {
             Ok(Ok(lease)) => lease.conn,
             Ok(Err(NoLease::Refused { error, .. })) if error.is_full() => return Ok(()),

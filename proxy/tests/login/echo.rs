@@ -76,7 +76,7 @@ impl Echo {
             loop {
                 let (tcp, from) = listener.accept().await.unwrap();
                 let (settings, shared) = (Arc::clone(&settings), Arc::clone(&inner));
-                tokio::spawn(async move { serve(Socket::Tcp(tcp), from, &settings, &shared).await });
+                tokio::spawn(async move { serve(Socket::from(tcp), from, &settings, &shared).await });
             }
         });
         Self { port, shared }
