@@ -24,7 +24,7 @@ fn spec(name: &str, secrets: Vec<AccountSecret>) -> AccountSpec {
 }
 
 fn password(text: &str) -> AccountSecret {
-    AccountSecret::Password(Password::new(text))
+    AccountSecret::from_password(Password::new(text))
 }
 
 /// `SELECT PASSWORD('password')`.
