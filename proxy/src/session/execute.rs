@@ -143,6 +143,7 @@ impl Session {
         match ended {
             Ok(()) => {
                 self.after(conn, request, outcome).await;
+                outcome.gtids.take().into_iter().for_each(|gtids| self.core.buffers.give_vec(gtids));
                 Ok(Attempt::Done)
             }
             Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
@@ -242,7 +243,7 @@ impl Session {
         wire: &[u8],
         needs: Needs,
     ) -> Result<(), Failure> {
-        if self.state.wanted.matches(&conn.actual) && needs.is_nothing() {
+        if self.state.wanted.matches(&conn.actual) && self.state.wanted.has(&conn.actual, needs) {
             return conn.send(wire).await.map_err(Failure::Send);
         }
         Box::pin(self.send_prefixed(conn, buf, request, wire, needs)).await
