@@ -219,7 +219,8 @@ impl Session {
     /// view whose function does): of that nothing is left where nothing can be written.
     fn may_repeat_refused(&self, request: &Request<'_>, conn: &BackendConn) -> bool {
         match request.plan.role {
-            Role::Replica => !self.is_at_writer(conn),
+            // A writer was confirmed when it was chosen, so that the clock need not be asked for each read.
+            Role::Replica => self.core.shared.servers.shard(self.shard).last_confirmed() != Some(conn.server.id),
             _ => is_refused_whole(request.analysis),
         }
     }

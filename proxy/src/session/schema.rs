@@ -79,6 +79,6 @@ impl Session {
     }
 
     pub(super) fn is_at_writer(&self, conn: &BackendConn) -> bool {
-        self.shard().confirmed_writer() == Some(conn.server.id)
+        self.core.is_at_writer(&conn.server)
     }
 }
