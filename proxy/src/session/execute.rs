@@ -67,12 +67,14 @@ pub(super) enum Attempt {
 }
 
 impl Session {
-    /// Runs a statement and relays its reply; gives what the reply told, unless the client got an error instead.
-    pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
+    /// Runs a statement and relays its reply. Whether `outcome` is what the reply told: otherwise the client got an error.
+    pub(super) async fn execute(
+        &mut self,
+        request: &Request<'_>,
+        outcome: &mut Outcome,
+    ) -> std::io::Result<(Next, bool)> {
         let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
         let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
-        // One for all attempts: handed through, it would lie in the task three times.
-        let mut outcome = Outcome::default();
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
@@ -94,13 +96,13 @@ impl Session {
                     continue;
                 }
                 Err(NoLease::Refused { error, .. }) => break error,
-                Err(NoLease::Over) => return Ok((Next::Close, None)),
+                Err(NoLease::Over) => return Ok((Next::Close, false)),
             };
             let server = lease.conn.server.id;
-            match self.attempt(lease, request, &mut outcome).await? {
-                Attempt::Done => return Ok((Next::Command, Some(outcome))),
+            match self.attempt(lease, request, outcome).await? {
+                Attempt::Done => return Ok((Next::Command, true)),
                 Attempt::Failed(e) => break e,
-                Attempt::Over(next) => return Ok((next, None)),
+                Attempt::Over(next) => return Ok((next, false)),
                 Attempt::TryWriter(e) if attempts >= WRITER_ATTEMPTS => break e,
                 Attempt::TryWriter(_) => plan.role = Role::Writer,
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
@@ -116,9 +118,9 @@ impl Session {
         self.told(request.client_sequence, &error).await
     }
 
-    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Outcome>)> {
+    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, bool)> {
         self.client.send_error(sequence, e).await?;
-        Ok((Next::Command, None))
+        Ok((Next::Command, false))
     }
 
     async fn attempt(
