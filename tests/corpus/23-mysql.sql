@@ -38,7 +38,7 @@ INSERT INTO gipk VALUES (5);
 SELECT * FROM gipk;
 SELECT my_row_id, a FROM gipk;
 SET SESSION sql_generate_invisible_primary_key = 0;
-SELECT /*+ SET_VAR(max_execution_time=1) */ SLEEP(0.1);
+SELECT /*+ SET_VAR(max_execution_time=1) */ SLEEP(5);
 SET max_execution_time = 5;
 SELECT SLEEP(1);
 SET max_execution_time = 0;

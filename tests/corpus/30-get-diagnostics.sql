@@ -13,6 +13,8 @@ SELECT @n, @r, @e, @s, @m;
 SELECT COLLATION(@s), COLLATION(@m), COERCIBILITY(@m), COLLATION(@n), @m = UPPER(@m), @e + 1, CONCAT(@e, @s);
 CREATE TABLE types AS SELECT @n AS n, @r AS r, @e AS e, @s AS s, @m AS m;
 SHOW CREATE TABLE types;
+-- a replica of MySQL makes the table from its definition, without the widths of the SELECT
+-- mask length
 SELECT * FROM types;
 DROP TABLE types;
 -- it leaves the list as it is, and sets ROW_COUNT()

@@ -185,9 +185,11 @@ fn writes_follow_the_writer_of_the_pair() -> Lab<()> {
 fn a_call_whose_server_becomes_read_only_is_not_repeated() -> Lab<()> {
     let (group, proxy) = started()?;
     group.sql_everywhere(
-        "CREATE PROCEDURE shop.two_steps() SQL SECURITY INVOKER BEGIN INSERT INTO shop.t (b) VALUES ('step'); DO SLEEP(3);
-         INSERT INTO shop.t (b) VALUES ('step'); END",
+        "CREATE PROCEDURE shop.two_steps() SQL SECURITY INVOKER BEGIN INSERT INTO shop.t (b) VALUES ('step');
+         DO GET_LOCK('between', 60); INSERT INTO shop.t (b) VALUES ('step'); END",
     )?;
+    let mut gate = group.writer().client()?;
+    gate.sql("DO GET_LOCK('between', 0)")?;
     let called = thread::scope(|scope| {
         let mut client = proxy.client()?;
         let call = scope.spawn(move || client.sql("CALL two_steps()"));
@@ -195,6 +197,7 @@ fn a_call_whose_server_becomes_read_only_is_not_repeated() -> Lab<()> {
             group.writer().value("SELECT COUNT(*) FROM shop.t WHERE b = 'step'").is_ok_and(|n| n == "1")
         })?;
         group.set_writer(1)?;
+        gate.sql("DO RELEASE_LOCK('between')")?;
         Ok::<_, pointsman_tests::LabError>(call.join().expect("the thread that calls ends"))
     })?;
     assert_eq!(called.unwrap_err().code(), Some(1290));

@@ -80,19 +80,24 @@ fn execution_with_attribute(id: [u8; 4], name: &str, value: &str) -> Vec<u8> {
     [head, string(name), string(value)].concat()
 }
 
-#[test]
-fn query_attributes_of_an_execution_are_hints() -> Lab<()> {
+/// A session of a client that sends query attributes with everything.
+fn with_attributes(proxy: &Proxy) -> Lab<Packets> {
     const QUERY_ATTRIBUTES: u32 = 1 << 27;
-    let Some((group, proxy)) = started()? else { return Ok(()) };
-    trace::wait_for_readers(&proxy, &group, &group.readers())?;
     let profile =
         Profile { capabilities: Profile::MYSQLND_TEXT.capabilities | QUERY_ATTRIBUTES, ..Profile::MYSQLND_TEXT };
-    let target = Target::new("127.0.0.1", proxy.port, "app", "app").with_schema("shop");
+    let mut packets = Packets::connect("127.0.0.1", proxy.port)?;
+    login(&mut packets, &Target::new("127.0.0.1", proxy.port, "app", "app").with_schema("shop"), &profile)?;
+    packets.restart_sequence();
+    Ok(packets)
+}
+
+#[test]
+fn query_attributes_of_an_execution_are_hints() -> Lab<()> {
+    let Some((group, proxy)) = started()? else { return Ok(()) };
+    trace::wait_for_readers(&proxy, &group, &group.readers())?;
     for (role, on_writer) in [("writer", true), ("replica", false), ("", false)] {
         let marker = trace::marker();
-        let mut packets = Packets::connect("127.0.0.1", proxy.port)?;
-        login(&mut packets, &target, &profile)?;
-        packets.restart_sequence();
+        let mut packets = with_attributes(&proxy)?;
         packets.write(&[b"\x16", format!("SELECT COUNT(*) FROM t /* {marker} */").as_bytes()].concat())?;
         let prepared = packets.read()?;
         let id = prepared[1..5].try_into().expect("four bytes");
@@ -110,12 +115,8 @@ fn query_attributes_of_an_execution_are_hints() -> Lab<()> {
 
 #[test]
 fn query_attributes_are_hints() -> Lab<()> {
-    const QUERY_ATTRIBUTES: u32 = 1 << 27;
     let Some((group, proxy)) = started()? else { return Ok(()) };
     trace::wait_for_readers(&proxy, &group, &group.readers())?;
-    let profile =
-        Profile { capabilities: Profile::MYSQLND_TEXT.capabilities | QUERY_ATTRIBUTES, ..Profile::MYSQLND_TEXT };
-    let target = Target::new("127.0.0.1", proxy.port, "app", "app").with_schema("shop");
     for (name, role, statement, on_writer) in [
         ("pointsman.role", "writer", "SELECT COUNT(*) FROM t", true),
         ("role", "writer", "SELECT COUNT(*) FROM t", true),
@@ -125,9 +126,7 @@ fn query_attributes_are_hints() -> Lab<()> {
         ("of_the_application", "replica", "SHOW TABLES", true),
     ] {
         let marker = trace::marker();
-        let mut packets = Packets::connect("127.0.0.1", proxy.port)?;
-        login(&mut packets, &target, &profile)?;
-        packets.restart_sequence();
+        let mut packets = with_attributes(&proxy)?;
         packets.write(&query_with_attribute(name, role, &format!("{statement} /* {marker} */")))?;
         assert_ne!(packets.read()?.first(), Some(&0xff), "{statement} was refused");
         let ran = trace::who_ran(&group, &marker)?;

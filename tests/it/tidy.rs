@@ -112,6 +112,19 @@ fn functions_are_read_at_a_glance() -> Lab<()> {
     Ok(())
 }
 
+#[test]
+fn the_code_is_for_the_oldest_rust_that_is_promised() -> Lab<()> {
+    let chain = concat!("&& ", "let ");
+    let mut complaints = vec![];
+    for source in &sources()? {
+        for (index, line) in source.text.lines().enumerate().filter(|(_, line)| line.contains(chain)) {
+            complaints.push(format!("{}:{}: {}", source.path, index + 1, line.trim()));
+        }
+    }
+    report("Debian 13's Rust, 1.85, has no let chains; nest these or use `match`", &complaints);
+    Ok(())
+}
+
 /// The functions of a file: line, name, length. rustfmt puts a function's last brace below its first letter, so the
 /// indentation tells where it ends.
 fn functions(source: &Source) -> Vec<(usize, String, usize)> {

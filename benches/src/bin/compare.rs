@@ -57,11 +57,11 @@ const CASES: [(&str, Mode, usize, Driver); 9] = [
 ];
 const TWO_THREADS: &str = "point select, text, 16 clients, 2 threads";
 const IDLE: &str = "16 clients beside idle ones, to none idle";
-const LATENCY: &str = "latency added at half load";
+const LATENCY: &str = "latency added at a fifth of the full rate";
 
-/// Of the rate that saturates the processor of the load, which each open-loop query costs about twice what a closed one
-/// does.
-const HALF_LOAD: f64 = 0.2;
+/// Of the rate at which everything is saturated. The load and the servers share one processor, and a query of the open
+/// loop costs that about twice what one of the closed loop does: at more, they would be what is slow.
+const PART_LOAD: f64 = 0.2;
 
 /// After its start a proxy is let alone and then asked, until what it does once is done.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -264,15 +264,14 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// At half of what HAProxy can do, what each proxy adds to the answers of the server itself.
+    /// At a part of what HAProxy can do, what each proxy adds to the answers of the server itself.
     fn latency(&mut self, ours: &Contender, theirs: &Contender) -> Bench<()> {
         if !self.wanted(LATENCY) {
             return Ok(());
         }
         let (driver, closed) = (Driver::Libmysqlclient, self.plan(Mode::Text, 16));
         let (full, _) = self.load(theirs, closed, driver)?;
-        // The load and the servers share a processor: at half of the relay's own rate they would be what is slow.
-        let rate = (full.per_second() * HALF_LOAD) as u32;
+        let rate = (full.per_second() * PART_LOAD) as u32;
         let plan = Plan { rate: Some(rate.max(1)), ..closed };
         let mut added = Vec::new();
         for order in abba(self.options.pairs) {
@@ -288,7 +287,9 @@ impl<'a> Comparison<'a> {
             added.push((a, b));
         }
         println!("{LATENCY} ({rate} queries a second):");
-        for (index, name) in [(0, "added latency, p50, half load"), (1, "added latency, p99, half load")] {
+        for (index, name) in
+            [(0, "added latency, p50, a fifth of the full rate"), (1, "added latency, p99, a fifth of the full rate")]
+        {
             let samples: Vec<_> = added.iter().map(|(a, b)| (a[index], b[index])).collect();
             self.tell(name, &samples, "us");
         }

@@ -1,17 +1,14 @@
 //! GET DIAGNOSTICS: what it can tell of each condition is copied with the list of warnings before the connection is
 //! given back. From then on it is answered here, and its user variables are literals that move with the session.
 
-use super::commands::{Packets, plain_analysis};
 use super::results::{CapturedDiagnostics, Diagnostics};
 use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, BackendError};
 use crate::error::ClientError;
 use pointsman_planner::diagnostics::{About, ConditionNumber, StatementItem, condition_items};
-use pointsman_planner::{Effect, Reads, Role, StatementKind, get_diagnostics_form};
-use pointsman_protocol::response::ReplyKind;
+use pointsman_planner::{Effect, Reads, StatementKind, get_diagnostics_form};
 use pointsman_protocol::row::text_values;
 use std::mem::replace;
-use std::rc::Rc;
 
 /// Of so many conditions of one statement everything is copied: each item goes through a user variable of the
 /// connection. A list of warnings is copied whole.
@@ -113,12 +110,7 @@ impl Session {
     /// It can only fail, on any server, whose error is then one more of the list.
     async fn get_in_vain(&mut self, text: &[u8], reads: Reads, sequence: u8) -> Step {
         let before = self.take_captured();
-        let analysis = Rc::new(plain_analysis(StatementKind::GetDiagnostics, Vec::new()));
-        let (wire, server_sequence) = self.frame_query(text);
-        let kind = ReplyKind::Results;
-        let packets = Packets { wire: &wire, kind, client_sequence: sequence, server_sequence, reads };
-        let role = if self.is_bound() { Role::Held } else { Role::Any };
-        let step = self.forward_to(packets, role, &analysis).await?;
+        let step = self.forward_query(text, StatementKind::GetDiagnostics, reads, sequence).await?;
         self.continue_captured(before).await;
         Ok(step)
     }

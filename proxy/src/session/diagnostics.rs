@@ -58,21 +58,16 @@ impl Session {
         }
         let state = String::from_utf8_lossy(&error.sqlstate);
         let text = format!("SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO={}, MESSAGE_TEXT='{message}'", error.code);
-        self.forward_query(text.as_bytes(), sequence).await
+        self.forward_query(text.as_bytes(), StatementKind::Signal, Reads::default(), sequence).await
     }
 
-    /// Sends a statement that can only fail, so that its errors are the server's own.
-    pub(super) async fn forward_query(&mut self, text: &[u8], sequence: u8) -> Step {
+    /// Sends a statement that can only fail, so that its errors are the server's own. `kind`: the one whose results it leaves.
+    pub(super) async fn forward_query(&mut self, text: &[u8], kind: StatementKind, reads: Reads, sequence: u8) -> Step {
         let (wire, server_sequence) = self.frame_query(text);
-        let packets = Packets {
-            wire: &wire,
-            kind: ReplyKind::Results,
-            client_sequence: sequence,
-            server_sequence,
-            reads: Reads::default(),
-        };
+        let reply = ReplyKind::Results;
+        let packets = Packets { wire: &wire, kind: reply, client_sequence: sequence, server_sequence, reads };
         let role = if self.is_bound() { Role::Held } else { Role::Any };
-        self.forward_to(packets, role, &Rc::new(plain_analysis(StatementKind::Signal, Vec::new()))).await
+        self.forward_to(packets, role, &Rc::new(plain_analysis(kind, Vec::new()))).await
     }
 
     /// Relays packets that a server sent earlier, as this client reads them.

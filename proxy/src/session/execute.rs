@@ -217,8 +217,8 @@ impl Session {
         self.results.diagnostics.told()
     }
 
-    /// Whether a server that refuses the statement as read-only has run nothing of it. A read may turn out to write (a
-    /// view whose function does): of that nothing is left where nothing can be written.
+    /// Whether the writer may be given what this server refuses as read-only. A read may turn out to write (a view whose
+    /// function does): nothing of that is left behind where nothing can be written.
     fn may_repeat_refused(&self, request: &Request<'_>, conn: &BackendConn) -> bool {
         match request.plan.role {
             // A writer was confirmed when it was chosen, so that the clock need not be asked for each read.
@@ -262,8 +262,8 @@ impl Session {
     ) -> Result<(), Failure> {
         let mut prefix = self.core.buffers.take_vec();
         let needs = Needs { changes_schema: begins_with_use(request.analysis), ..needs };
-        let commands = self.state.wanted.put_prefix(&mut prefix, conn, needs);
-        if commands.commands == 0 {
+        let expected = self.state.wanted.put_prefix(&mut prefix, conn, needs);
+        if expected.commands == 0 {
             self.core.buffers.give_vec(prefix);
             self.state.wanted.adopt(conn, needs);
             return conn.send(wire).await.map_err(Failure::Send);
@@ -275,9 +275,9 @@ impl Session {
         let sent = conn.send(&prefix).await;
         self.core.buffers.give_vec(prefix);
         sent.map_err(Failure::Send)?;
-        if let Some(missing) = read_prefix(conn, buf, commands).await? {
+        if let Some(missing) = read_prefix(conn, buf, expected).await? {
             self.without_schema(conn, needs, together, missing)?;
-        } else if commands.schema.is_some() {
+        } else if expected.schema.is_some() {
             self.state.schema_is_back();
         }
         self.state.wanted.adopt(conn, needs);

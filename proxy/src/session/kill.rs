@@ -9,7 +9,7 @@ use crate::backend::limits::Slot;
 use crate::error::ClientError;
 use crate::login::backend::{BackendLogin, connect};
 use pointsman_planner::{
-    Access, Effect, FunctionName, Reads, Role, RoutePlan, RouteReason, ServerKind, Value, replace_calls,
+    Access, Effect, FunctionName, Reads, Role, RoutePlan, RouteReason, ServerKind, StatementKind, Value, replace_calls,
 };
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::command::put_query;
@@ -142,7 +142,9 @@ impl Session {
         match self.ask(&query).await {
             Ok(id) => self.kill(id, what, sequence).await,
             // The server kills nobody by a name that it does not know, and has its own list of errors for it.
-            Err(e) if e.code == ER_BAD_FIELD => self.forward_query(text, sequence).await,
+            Err(e) if e.code == ER_BAD_FIELD => {
+                self.forward_query(text, StatementKind::Signal, Reads::default(), sequence).await
+            }
             Err(e) => self.raise(sequence, &e.in_kill()).await,
         }
     }

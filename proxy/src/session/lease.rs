@@ -147,7 +147,7 @@ impl Session {
             return true;
         }
         let always_switch = self.core.config().always_switch;
-        let on_writer = || self.shard().confirmed_writer() == Some(conn.server.id);
+        let on_writer = || self.is_at_writer(conn);
         let right_server = match plan.role {
             Role::Any => true,
             Role::Held | Role::Writer => on_writer(),
@@ -168,6 +168,11 @@ impl Session {
 
     pub(super) fn shard(&self) -> Arc<Shard> {
         self.core.shared.servers.shard(self.shard).clone()
+    }
+
+    /// Whether this connection leads to the confirmed writer.
+    pub(super) fn is_at_writer(&self, conn: &BackendConn) -> bool {
+        self.core.is_at_writer(&conn.server)
     }
 
     /// The confirmed writer, waited for as long as configured; and how long that was.
@@ -208,12 +213,10 @@ impl Session {
                 Some(Err(over)) => return Err(over),
             }
         }
-        if shard.confirmed_writer().is_none()
-            && let Some(id) = any_server(&shard, random)
-        {
-            return self.lease_from(id, None).await;
+        match any_server(&shard, random) {
+            Some(id) if shard.confirmed_writer().is_none() => self.lease_from(id, None).await,
+            _ => self.writer().await,
         }
-        self.writer().await
     }
 
     async fn reader(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
@@ -277,7 +280,7 @@ impl Session {
 
     /// `debug.always_switch`: the connection after a hostile session has used it.
     async fn stained(&self, mut conn: Box<BackendConn>) -> Box<BackendConn> {
-        let writer = self.shard().confirmed_writer() == Some(conn.server.id);
+        let writer = self.is_at_writer(&conn);
         let stain = self.core.stain(&mut conn, &self.state.wanted, writer).await;
         let cleaned = match stain {
             Ok(true) => self.reset(&mut conn).await,

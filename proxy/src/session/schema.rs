@@ -77,8 +77,4 @@ impl Session {
         }
         self.let_go(conn);
     }
-
-    pub(super) fn is_at_writer(&self, conn: &BackendConn) -> bool {
-        self.core.is_at_writer(&conn.server)
-    }
 }
