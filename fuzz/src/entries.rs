@@ -96,7 +96,7 @@ pub fn server_auth(bytes: &[u8]) {
     let Some((&[choice, split, flags], rest)) = bytes.split_first_chunk::<3>() else { return };
     let (response, packet) = rest.split_at(rest.len().min(usize::from(split)));
     let secrets = match choice >> 4 {
-        0..5 => vec![AccountSecret::Password(Password::new("long enough to be unguessable"))],
+        0..5 => vec![AccountSecret::from_password(Password::new("long enough to be unguessable"))],
         5..10 => vec![AccountSecret::NativeHash([7; 20])],
         // A decoy: checking it takes the shortest time that a stored hash can ask for.
         _ => match StoredHash::parse(&[b"$A$001$", &[b'.'; 63][..]].concat()) {

@@ -104,7 +104,7 @@ pub async fn wait_for_reader(shard: &Arc<Shard>, request: &ReadRequest<'_>) -> R
 
 /// All servers that may ever answer reads beside the writer.
 fn readers(shard: &Shard, writer: Option<ServerId>) -> impl Iterator<Item = &Server> {
-    let masters = if shard.settings().standby_reads { 0 } else { shard.masters.len() };
+    let masters = if shard.standby_reads() { 0 } else { shard.masters.len() };
     shard.servers[masters..].iter().map(Arc::as_ref).filter(move |s| Some(s.id) != writer)
 }
 

@@ -3,6 +3,7 @@
 use crate::config::{Config, ListenAddr, ListenTls};
 use crate::core::Core;
 use crate::core::alarm::SessionCell;
+use crate::core::defaults::initial_status;
 use crate::error::ClientError;
 use crate::login::Peer;
 use crate::login::client::{ClientLogin, ClientLoginSettings, LoginEnd, accept, refuse};
@@ -62,7 +63,7 @@ struct Arrival {
 
 impl Arrival {
     fn tcp(stream: TcpStream, from: SocketAddr) -> Self {
-        Self { socket: Socket::Tcp(stream), peer: Peer::Inet(from) }
+        Self { socket: Socket::accepted(stream), peer: Peer::Inet(from) }
     }
 }
 
@@ -164,7 +165,7 @@ pub fn serve(core: &Rc<Core>, listeners: CoreListeners) -> io::Result<Accepting>
     tasks.push(tokio::task::spawn_local(async move {
         while let Some((stream, from)) = handed.recv().await {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                start(&core, Arrival::tcp(stream, from));
+                start(&core, Arrival { socket: stream.into(), peer: Peer::Inet(from) });
             }
         }
     }));
@@ -183,7 +184,7 @@ async fn accept_tcp(core: Rc<Core>, listener: TcpListener, others: Vec<mpsc::Sen
 async fn accept_unix(core: Rc<Core>, listener: UnixListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => start(&core, Arrival { socket: Socket::Unix(stream), peer: Peer::Local }),
+            Ok((stream, _)) => start(&core, Arrival { socket: Socket::accepted(stream), peer: Peer::Local }),
             Err(e) => pause(&core, &e).await,
         }
     }
@@ -196,10 +197,13 @@ async fn pause(core: &Core, e: &io::Error) {
 
 /// SO_REUSEPORT spreads few connections unevenly: a core with a quarter more than the mean passes one on.
 fn place(core: &Rc<Core>, stream: TcpStream, from: SocketAddr, others: &[mpsc::Sender<Passed>]) {
-    let loads: Vec<usize> = core.shared.loads.iter().map(|l| l.load(Ordering::Relaxed)).collect();
-    let total: usize = loads.iter().sum();
-    let least = (0..loads.len()).min_by_key(|i| loads[*i]).unwrap_or(core.index);
-    if loads[core.index] * loads.len() * 4 <= total * 5 || least == core.index {
+    let loads = &core.shared.loads;
+    let load = |i: usize| loads[i].load(Ordering::Relaxed);
+    if load(core.index) * loads.len() * 4 <= core.shared.clients() * 5 {
+        return start(core, Arrival::tcp(stream, from));
+    }
+    let least = (0..loads.len()).min_by_key(|i| load(*i)).unwrap_or(core.index);
+    if least == core.index {
         return start(core, Arrival::tcp(stream, from));
     }
     let Ok(stream) = stream.into_std() else { return };
@@ -311,7 +315,7 @@ impl Core {
             capabilities,
             auth_plugin: if kind == ServerKind::MySql { Plugin::CachingSha2 } else { Plugin::Native },
             charset: info.as_ref().and_then(|i| u8::try_from(i.default_collation).ok()).unwrap_or(UTF8MB4_GENERAL_CI),
-            status: self.initial_status().bits(),
+            status: initial_status(info.as_deref()).bits(),
             deadline: config.listen.connect_timeout,
             require_tls: matches!(config.listen.tls, ListenTls::On { required: true, .. }),
             balancers: config.listen.proxy_protocol_networks.clone(),
@@ -325,7 +329,7 @@ const VERSION_HACK: &str = "5.5.5-";
 
 fn greeted_version(info: &ServerInfo) -> String {
     let hack = info.kind == ServerKind::MariaDb && info.version.starts_with("10.");
-    if hack { format!("{VERSION_HACK}{}", info.version) } else { info.version.clone() }
+    [if hack { VERSION_HACK } else { "" }, &info.version].concat()
 }
 
 /// In the greeting while no server has been reached yet.

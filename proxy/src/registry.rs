@@ -2,6 +2,7 @@
 
 use dashmap::DashMap;
 use pointsman_shard_map::ServerId;
+use rustc_hash::FxBuildHasher;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -104,7 +105,8 @@ impl SessionHandle {
 /// The process-wide table.
 #[derive(Debug)]
 pub struct Registry {
-    sessions: DashMap<u32, Arc<SessionHandle>>,
+    /// By ids of our own making: nobody can choose them so that they meet.
+    sessions: DashMap<u32, Arc<SessionHandle>, FxBuildHasher>,
     next: AtomicU32,
     kills: AtomicU64,
     proxy_id: u8,
@@ -113,7 +115,7 @@ pub struct Registry {
 impl Registry {
     #[must_use]
     pub fn new(proxy_id: u8) -> Self {
-        Self { sessions: DashMap::new(), next: AtomicU32::new(1), kills: AtomicU64::new(0), proxy_id }
+        Self { sessions: DashMap::default(), next: AtomicU32::new(1), kills: AtomicU64::new(0), proxy_id }
     }
 
     /// The next id for a connection: never 0, never one that a live session has.

@@ -8,7 +8,6 @@
 //! the token of a session is normally a single entry and needs no heap.
 
 use std::fmt;
-use std::str::FromStr;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -139,7 +138,7 @@ impl GtidSet {
 
 impl DomainPosition {
     fn parse(text: &str) -> Result<Self, GtidError> {
-        let mut parts = text.split('-');
+        let mut parts = text.as_bytes().split(|b| *b == b'-');
         let position = Self {
             domain: number(parts.next(), "domain")?,
             server: number(parts.next(), "server id")?,
@@ -244,20 +243,23 @@ fn parse_tag(text: &str) -> Result<Box<str>, GtidError> {
 
 fn parse_interval(text: &str) -> Result<Interval, GtidError> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let interval = Interval { first: number(Some(first), "interval")?, last: number(Some(last), "interval")? };
+    let number = |text: &str| number(Some(text.as_bytes()), "interval");
+    let interval = Interval { first: number(first)?, last: number(last)? };
     if interval.first == 0 || interval.first > interval.last {
         return Err(GtidError("an interval runs backwards or begins at 0"));
     }
     Ok(interval)
 }
 
-fn number<T: FromStr>(text: Option<&str>, what: &'static str) -> Result<T, GtidError> {
-    let text = text.unwrap_or_default().trim();
-    // `parse` would take a leading plus sign.
-    if !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(GtidError(what));
-    }
-    text.parse().map_err(|_| GtidError(what))
+/// Digits and nothing else (`str::parse` would take a leading plus sign, and costs more: each write brings a GTID).
+fn number<T: TryFrom<u64>>(text: Option<&[u8]>, what: &'static str) -> Result<T, GtidError> {
+    let digits = text.unwrap_or_default().trim_ascii();
+    let add = |value: u64, byte: &u8| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    };
+    let value = digits.iter().try_fold(0, add).filter(|_| !digits.is_empty());
+    value.and_then(|value| T::try_from(value).ok()).ok_or(GtidError(what))
 }
 
 impl fmt::Display for GtidSet {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::{StoredHash, native};
+use super::{StoredHash, native, sha2};
 
 /// A password in clear. Its Debug shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -33,10 +33,36 @@ impl fmt::Debug for Password {
     }
 }
 
+/// A password in clear with what the plugins make of it, so that no login has to hash it again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KnownPassword {
+    pub(super) password: Password,
+    pub(super) native: [u8; 20],
+    pub(super) sha2: [u8; 32],
+}
+
+impl From<Password> for KnownPassword {
+    fn from(password: Password) -> Self {
+        let native = native::stage2(&native::stage1(password.bytes()));
+        let sha2 = sha2::stage2(&sha2::stage1(password.bytes()));
+        Self { password, native, sha2 }
+    }
+}
+
+impl KnownPassword {
+    /// That of nobody: what takes its digests has no password. Made without hashing, or an unknown user would be told
+    /// from a known one by the time that this takes.
+    fn decoy(random: [u8; 20]) -> Self {
+        let mut sha2 = [0; 32];
+        sha2[..random.len()].copy_from_slice(&random);
+        Self { password: Password::new(random), native: random, sha2 }
+    }
+}
+
 /// What an account is verified with.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AccountSecret {
-    Password(Password),
+    Password(KnownPassword),
     /// SHA1(SHA1(password)), written `*HEX`.
     NativeHash([u8; 20]),
     CachingSha2Hash(StoredHash),
@@ -58,6 +84,11 @@ impl fmt::Debug for AccountSecret {
 pub struct SecretError;
 
 impl AccountSecret {
+    #[must_use]
+    pub fn from_password(password: Password) -> Self {
+        Self::Password(password.into())
+    }
+
     /// Reads `*HEX` or `$A$...`, as authentication_string shows them. `0x` and hexadecimal digits are taken
     /// too, as a caching_sha2 salt may hold bytes that no text file can (print_identified_with_as_hex).
     pub fn from_hash(stored: &str) -> Result<Self, SecretError> {
@@ -76,7 +107,7 @@ impl AccountSecret {
     #[must_use]
     pub fn decoy(&self, random: [u8; 20]) -> Self {
         match self {
-            Self::Password(_) => Self::Password(Password::new(random)),
+            Self::Password(_) => Self::Password(KnownPassword::decoy(random)),
             Self::NativeHash(_) => Self::NativeHash(random),
             Self::CachingSha2Hash(hash) => Self::CachingSha2Hash(hash.decoy(random)),
         }
@@ -87,7 +118,7 @@ impl AccountSecret {
     pub fn matches(&self, password: &Password) -> bool {
         use subtle::ConstantTimeEq as _;
         match self {
-            Self::Password(known) => known.bytes().ct_eq(password.bytes()).into(),
+            Self::Password(known) => known.password.bytes().ct_eq(password.bytes()).into(),
             Self::NativeHash(stored) => native::stage2(&native::stage1(password.bytes())).ct_eq(stored).into(),
             Self::CachingSha2Hash(hash) => hash.matches(password.bytes()),
         }

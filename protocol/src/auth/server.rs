@@ -82,7 +82,7 @@ enum State {
 /// One login exchange from the server's side.
 #[derive(Debug)]
 pub struct ServerAuth {
-    secrets: Vec<AccountSecret>,
+    secrets: Arc<[AccountSecret]>,
     remembered: Vec<Remembered>,
     nonces: Nonces,
     salt: [u8; 20],
@@ -96,11 +96,12 @@ impl ServerAuth {
     /// have shown.
     #[must_use]
     pub fn start(
-        secrets: Vec<AccountSecret>,
+        secrets: impl Into<Arc<[AccountSecret]>>,
         remembered: Vec<Remembered>,
         nonces: Nonces,
         offer: &Offer<'_>,
     ) -> (Self, ServerStep) {
+        let secrets = secrets.into();
         let plugin = choose(&secrets, offer);
         let mut auth = Self {
             secrets,
@@ -179,9 +180,9 @@ impl ServerAuth {
     fn on_native(&self, answer: &[u8]) -> ServerStep {
         let Ok(answer) = <[u8; 20]>::try_from(answer) else { return deny() };
         let mut found = None;
-        for secret in &self.secrets {
+        for secret in self.secrets.iter() {
             let (stored, password) = match secret {
-                AccountSecret::Password(p) => (native::stage2(&native::stage1(p.bytes())), Some(p)),
+                AccountSecret::Password(p) => (p.native, Some(&p.password)),
                 AccountSecret::NativeHash(stored) => (*stored, None),
                 AccountSecret::CachingSha2Hash(_) => continue,
             };
@@ -195,10 +196,10 @@ impl ServerAuth {
     fn on_ed25519(&self, answer: &[u8]) -> ServerStep {
         let Ok(signature) = <[u8; ed25519::SIGNATURE_LEN]>::try_from(answer) else { return deny() };
         let mut found = None;
-        for secret in &self.secrets {
+        for secret in self.secrets.iter() {
             let AccountSecret::Password(p) = secret else { continue };
-            if ed25519::verify(p.bytes(), &self.nonces.ed25519, &signature) {
-                found = Some(p.clone());
+            if ed25519::verify(p.password.bytes(), &self.nonces.ed25519, &signature) {
+                found = Some(p.password.clone());
             }
         }
         found.map_or_else(deny, |p| accept(None, Secret::Password(p)))
@@ -208,7 +209,7 @@ impl ServerAuth {
     fn on_sha2(&mut self, answer: &[u8]) -> ServerStep {
         let Ok(answer) = <[u8; 32]>::try_from(answer) else { return deny() };
         let configured = self.secrets.iter().filter_map(|secret| match secret {
-            AccountSecret::Password(p) => Some((sha2::stage2(&sha2::stage1(p.bytes())), p)),
+            AccountSecret::Password(p) => Some((p.sha2, &p.password)),
             AccountSecret::NativeHash(_) | AccountSecret::CachingSha2Hash(_) => None,
         });
         let remembered = self.remembered.iter().map(|r| (r.digest, &r.password));

@@ -17,7 +17,7 @@ fn key() -> Arc<RsaServerKey> {
 }
 
 fn password(text: &str) -> AccountSecret {
-    AccountSecret::Password(Password::new(text))
+    AccountSecret::from_password(Password::new(text))
 }
 
 fn native_hash(text: &str) -> AccountSecret {

@@ -15,6 +15,7 @@ use pointsman_protocol::reply::Status;
 use pointsman_protocol::row::text_values;
 use pointsman_shard_map::ServerAddr;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -63,7 +64,8 @@ impl Core {
     ) -> Result<Box<BackendConn>, OpenError> {
         let limit = self.config().backend.connect_timeout;
         let open = self.open_patiently(server, key, identity, charset, slot);
-        let opened = self.shared.timers.timeout(limit, open).await.unwrap_or(Err(ConnectError::TimedOut(limit).into()));
+        let opened =
+            self.shared.timers.timeout(limit, pin!(open)).await.unwrap_or(Err(ConnectError::TimedOut(limit).into()));
         if opened.is_ok() {
             self.shared.warm.note(key, identity, charset);
         }

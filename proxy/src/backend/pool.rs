@@ -11,6 +11,7 @@ use pointsman_protocol::reply::Status;
 use pointsman_shard_map::ServerId;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ impl Core {
             return Acquired::Slot(slot);
         }
         let grant = limit.wait(key);
-        match self.shared.timers.timeout(wait, grant).await {
+        match self.shared.timers.timeout(wait, pin!(grant)).await {
             Ok(Ok(Grant::Slot(slot))) => Acquired::Slot(slot),
             Ok(Ok(Grant::Conn(parked))) => self.adopt(*parked, wanted),
             Ok(Err(_)) | Err(_) => Acquired::TimedOut,

@@ -27,7 +27,7 @@ impl Core {
     /// The status in the greeting and in the OK of a login, which follows from the globals as well.
     #[must_use]
     pub fn initial_status(&self) -> Status {
-        self.server_info().map_or(Status::AUTOCOMMIT, |info| initial_status(&info))
+        initial_status(self.server_info().as_deref())
     }
 
     /// What the servers make of the collation id of a handshake.
@@ -44,7 +44,9 @@ impl Core {
     }
 }
 
-fn initial_status(info: &ServerInfo) -> Status {
+/// The same of a server whose facts are at hand.
+pub(crate) fn initial_status(info: Option<&ServerInfo>) -> Status {
+    let Some(info) = info else { return Status::AUTOCOMMIT };
     let mut status = Status::empty();
     // MySQL says AUTOCOMMIT at each login, and until the session sets the variable itself.
     status.set(Status::AUTOCOMMIT, info.kind == ServerKind::MySql || !begins_without_autocommit(info));

@@ -72,7 +72,7 @@ pub fn account_specs(config: &Config) -> Vec<AccountSpec> {
 
 fn account_secret(password: &UserPassword) -> AccountSecret {
     match password {
-        UserPassword::Clear(secret) => AccountSecret::Password(Password::new(secret.expose().as_bytes())),
+        UserPassword::Clear(secret) => AccountSecret::from_password(Password::new(secret.expose().as_bytes())),
         UserPassword::NativeHash(hash) => AccountSecret::NativeHash(*hash),
         UserPassword::CachingSha2Hash(stored) => match StoredHash::parse(&stored.0) {
             Some(hash) => AccountSecret::CachingSha2Hash(hash),

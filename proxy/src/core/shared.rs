@@ -13,6 +13,7 @@ use crate::timers::Timers;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use pointsman_protocol::auth::Secret;
+use rustc_hash::FxBuildHasher;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -52,7 +53,8 @@ impl Shared {
 /// Numbers the distinct logins at the servers, so that pools compare a number.
 #[derive(Debug, Default)]
 pub struct Identities {
-    numbers: DashMap<(u64, u64), u32>,
+    /// By keyed hashes: what is chosen so that it meets here would have to know the keys.
+    numbers: DashMap<(u64, u64), u32, FxBuildHasher>,
     next: AtomicU32,
     keys: (RandomState, RandomState),
 }

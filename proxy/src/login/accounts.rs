@@ -28,6 +28,8 @@ pub struct AccountSpec {
 #[derive(Debug)]
 pub struct Account {
     spec: AccountSpec,
+    /// Those of `spec`, as each login takes them.
+    secrets: Arc<[AccountSecret]>,
     live: Arc<AtomicU32>,
     /// Never longer than `spec.secrets`: a password gets here only by fitting one of them.
     remembered: Mutex<Vec<Remembered>>,
@@ -37,6 +39,10 @@ impl Account {
     #[must_use]
     pub fn spec(&self) -> &AccountSpec {
         &self.spec
+    }
+
+    pub(super) fn secrets(&self) -> Arc<[AccountSecret]> {
+        Arc::clone(&self.secrets)
     }
 
     #[must_use]
@@ -120,7 +126,8 @@ impl Accounts {
         let by_name = specs.into_iter().map(|spec| {
             let old = replaces.and_then(|list| list.by_name.get(&spec.name));
             let live = old.map(|account| Arc::clone(&account.live)).unwrap_or_default();
-            (spec.name.clone(), Arc::new(Account { spec, live, remembered: Mutex::default() }))
+            let secrets = spec.secrets.clone().into();
+            (spec.name.clone(), Arc::new(Account { spec, secrets, live, remembered: Mutex::default() }))
         });
         Self {
             by_name: by_name.collect(),
@@ -143,7 +150,7 @@ impl Accounts {
     pub(super) fn decoy(&self, name: &str) -> Vec<AccountSecret> {
         let random: [u8; 20] = super::salt();
         if self.shapes.is_empty() {
-            return vec![AccountSecret::Password(Password::new(random))];
+            return vec![AccountSecret::from_password(Password::new(random))];
         }
         let pick = self.disguise.hash_one(name) as usize % self.shapes.len();
         self.shapes[pick].iter().map(|secret| secret.decoy(random)).collect()

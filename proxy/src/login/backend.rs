@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use pointsman_protocol::auth::rand_core::OsRng;
@@ -143,19 +144,19 @@ pub async fn connect(
         log_in(socket, target, login).await
     };
     let limit = target.connect_timeout;
-    timers.timeout(limit, all).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
+    timers.timeout(limit, pin!(all)).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 
 pub(super) async fn open(target: &BackendTarget, timers: &Timers) -> io::Result<Socket> {
     match &target.address {
-        BackendAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
+        BackendAddress::Unix(path) => Ok(Socket::from(UnixStream::connect(path).await?)),
         BackendAddress::Tcp(addresses) => {
             let tcp = connect_to_any(addresses, target.connect_timeout, timers).await?;
             tcp.set_nodelay(true)?;
             let options = SockRef::from(&tcp);
             options.set_tcp_keepalive(&keepalive())?;
             options.set_tcp_user_timeout(target.user_timeout)?;
-            Ok(Socket::Tcp(tcp))
+            Ok(Socket::from(tcp))
         }
     }
 }
@@ -165,7 +166,7 @@ async fn connect_to_any(addresses: &[SocketAddr], limit: Duration, timers: &Time
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     for address in addresses {
-        match timers.timeout(share, TcpStream::connect(address)).await {
+        match timers.timeout(share, pin!(TcpStream::connect(address))).await {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(e)) => failure = e,
             Err(_) => failure = io::ErrorKind::TimedOut.into(),

@@ -2,6 +2,7 @@
 //!
 //! Source: MySQL source documentation, "COM_CHANGE_USER".
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub async fn change_user(
 ) -> Result<ChangedUser, LoginEnd> {
     let mut packets = Packets::new(stream, sequence);
     let change = change(&mut packets, payload, context, settings, shared);
-    let result = shared.timers.timeout(settings.deadline, change).await.unwrap_or(Err(LoginEnd::TimedOut));
+    let result = shared.timers.timeout(settings.deadline, pin!(change)).await.unwrap_or(Err(LoginEnd::TimedOut));
     let sequence = packets.sequence;
     match result {
         Ok(changed) => Ok(changed),

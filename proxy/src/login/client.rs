@@ -3,6 +3,7 @@
 //! Source: MySQL source documentation, "Connection Phase".
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -145,7 +146,7 @@ pub async fn accept(
     settings: &ClientLoginSettings,
     shared: &LoginShared,
 ) -> Result<ClientLogin, LoginEnd> {
-    let login = run(socket, peer, connection_id, settings, shared);
+    let login = pin!(run(socket, peer, connection_id, settings, shared));
     shared.timers.timeout(settings.deadline, login).await.unwrap_or(Err(LoginEnd::TimedOut))
 }
 

@@ -28,11 +28,18 @@ fn fresh_nonces() -> Nonces {
 }
 
 fn salt<const N: usize>() -> [u8; N] {
+    const SEVEN_BITS: u8 = 0x7f;
     let mut rng = rand::rng();
-    std::array::from_fn(|_| match rng.random_range(1..=126u8) {
-        b'$' => 127,
-        byte => byte,
-    })
+    let mut salt = [0; N];
+    rng.fill(&mut salt[..]);
+    for byte in &mut salt {
+        *byte &= SEVEN_BITS;
+        // Drawn again, so that all others stay equally likely.
+        while matches!(*byte, 0 | b'$') {
+            *byte = rng.random::<u8>() & SEVEN_BITS;
+        }
+    }
+    salt
 }
 
 #[cfg(test)]

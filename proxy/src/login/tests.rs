@@ -24,7 +24,7 @@ fn spec(name: &str, secrets: Vec<AccountSecret>) -> AccountSpec {
 }
 
 fn password(text: &str) -> AccountSecret {
-    AccountSecret::Password(Password::new(text))
+    AccountSecret::from_password(Password::new(text))
 }
 
 /// `SELECT PASSWORD('password')`.
@@ -81,7 +81,7 @@ async fn meet(shared: &LoginShared, plugin: Plugin, login: &BackendLogin) -> End
     let settings = settings(plugin);
     let server = async {
         let (tcp, from) = listener.accept().await.unwrap();
-        let mut login = accept(Socket::Tcp(tcp), Peer::Inet(from), 77, &settings, shared).await?;
+        let mut login = accept(Socket::from(tcp), Peer::Inet(from), 77, &settings, shared).await?;
         let mut wire = vec![];
         put_packet(&mut wire, login.next_sequence, &OK);
         login.stream.write_all(&wire).await.unwrap();
@@ -152,17 +152,17 @@ async fn silence_and_garbage_end_a_login() {
     let shared = shared(vec![spec("app", vec![password("pw")])]);
     let impatient = ClientLoginSettings { deadline: Duration::from_millis(50), ..settings(Plugin::Native) };
     let (ours, _theirs) = UnixStream::pair().unwrap();
-    let end = accept(Socket::Unix(ours), Peer::Local, 1, &impatient, &shared).await;
+    let end = accept(Socket::from(ours), Peer::Local, 1, &impatient, &shared).await;
     assert!(matches!(end, Err(LoginEnd::TimedOut)));
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[4, 0, 0, 1, 0, 0, 0, 0], &[1, 0, 0, 9, 0]] {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(garbage).await.unwrap();
-        let end = accept(Socket::Unix(ours), Peer::Local, 1, &settings(Plugin::Native), &shared).await;
+        let end = accept(Socket::from(ours), Peer::Local, 1, &settings(Plugin::Native), &shared).await;
         assert!(matches!(end, Err(LoginEnd::BadHandshake(_))), "{end:?}");
     }
     let (ours, theirs) = UnixStream::pair().unwrap();
     drop(theirs);
-    let end = accept(Socket::Unix(ours), Peer::Local, 1, &settings(Plugin::Native), &shared).await;
+    let end = accept(Socket::from(ours), Peer::Local, 1, &settings(Plugin::Native), &shared).await;
     assert!(matches!(end, Err(LoginEnd::Closed | LoginEnd::Io(_))), "{end:?}");
 }
 
@@ -193,14 +193,14 @@ async fn a_balancers_header_says_who_the_client_is() {
         let mut wire = vec![];
         put_packet(&mut wire, 1, &request.encode());
         client.write_all(&wire).await.unwrap();
-        let login = accept(Socket::Tcp(tcp), Peer::Inet(from), 1, &settings, &shared).await.unwrap();
+        let login = accept(Socket::from(tcp), Peer::Inet(from), 1, &settings, &shared).await.unwrap();
         assert_eq!(login.peer, Peer::Inet("192.0.2.7:8080".parse().unwrap()));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(b"not a header").await.unwrap();
     let (tcp, from) = listener.accept().await.unwrap();
-    let end = accept(Socket::Tcp(tcp), Peer::Inet(from), 1, &settings, &shared).await;
+    let end = accept(Socket::from(tcp), Peer::Inet(from), 1, &settings, &shared).await;
     assert!(matches!(end, Err(LoginEnd::BadHandshake(_))), "{end:?}");
 }
 
@@ -229,7 +229,7 @@ async fn change_user_works_without_plugins_too() {
             attributes: vec![],
         };
         let context = ChangeUserContext { capabilities, peer: Peer::Local, salt };
-        let mut stream = Stream::Plain(Socket::Unix(ours));
+        let mut stream = Stream::Plain(Socket::from(ours));
         let payload = command.encode(capabilities);
         let settings = settings(greeted);
         let end = change_user(&mut stream, &payload, 1, &context, &settings, &shared).await;
@@ -286,8 +286,8 @@ async fn all_addresses_of_a_name_are_tried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let live = listener.local_addr().unwrap();
     let name = target(BackendAddress::Tcp(vec![dead, live]));
-    let Socket::Tcp(tcp) = super::backend::open(&name, &Timers::here()).await.unwrap() else { unreachable!("TCP") };
-    assert_eq!(tcp.peer_addr().unwrap(), live);
+    let socket = super::backend::open(&name, &Timers::here()).await.unwrap();
+    assert_eq!(socket.peer(), Some(live));
     assert!(super::backend::open(&target(BackendAddress::Tcp(vec![])), &Timers::here()).await.is_err());
 }
 
@@ -297,8 +297,13 @@ async fn unacknowledged_bytes_have_the_configured_limit() {
     let limit = Some(Duration::from_millis(7654));
     let target =
         BackendTarget { user_timeout: limit, ..target(BackendAddress::Tcp(vec![listener.local_addr().unwrap()])) };
-    let Socket::Tcp(tcp) = super::backend::open(&target, &Timers::here()).await.unwrap() else {
-        unreachable!("the target is TCP")
-    };
-    assert_eq!(socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap(), limit);
+    let socket = super::backend::open(&target, &Timers::here()).await.unwrap();
+    assert_eq!(socket2::SockRef::from(&socket).tcp_user_timeout().unwrap(), limit);
+}
+
+#[test]
+fn salts_have_all_of_seven_bits_but_what_ends_a_string_and_what_servers_leave_out() {
+    let salt: [u8; 100_000] = super::salt();
+    let seen: std::collections::BTreeSet<u8> = salt.into_iter().collect();
+    assert!(seen.into_iter().eq((1..=127).filter(|b| *b != b'$')));
 }

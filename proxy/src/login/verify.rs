@@ -44,8 +44,8 @@ pub(super) async fn verify(
     // An account that doesn't allow this host is as good as unknown.
     let account = accounts.find(claim.user).filter(|account| account.allows(&claim.peer));
     let (secrets, remembered) = match account {
-        Some(account) => (account.spec().secrets.clone(), account.remembered()),
-        None => (accounts.decoy(claim.user), Vec::new()),
+        Some(account) => (account.secrets(), account.remembered()),
+        None => (accounts.decoy(claim.user).into(), Vec::new()),
     };
     let secure = packets.stream().is_secure();
     let offer = Offer {

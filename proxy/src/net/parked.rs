@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
-use super::socket::Socket;
+use super::socket::{Io, Socket};
 use super::stream::Stream;
 
 /// A plain connection between two runtimes. If taking it off the first one failed, the second learns so.
@@ -19,17 +19,17 @@ enum Parked {
 
 impl ParkedStream {
     pub(super) fn park(socket: Socket) -> Self {
-        Self(match socket {
-            Socket::Tcp(tcp) => tcp.into_std().map(Parked::Tcp),
-            Socket::Unix(unix) => unix.into_std().map(Parked::Unix),
+        Self(match socket.io {
+            Io::Tcp(tcp) => tcp.into_std().map(Parked::Tcp),
+            Io::Unix(unix) => unix.into_std().map(Parked::Unix),
         })
     }
 
     /// Registers the connection with this thread's runtime.
     pub fn unpark(self) -> io::Result<Stream> {
         let socket = match self.0? {
-            Parked::Tcp(tcp) => Socket::Tcp(tokio::net::TcpStream::from_std(tcp)?),
-            Parked::Unix(unix) => Socket::Unix(tokio::net::UnixStream::from_std(unix)?),
+            Parked::Tcp(tcp) => Socket::from(tokio::net::TcpStream::from_std(tcp)?),
+            Parked::Unix(unix) => Socket::from(tokio::net::UnixStream::from_std(unix)?),
         };
         Ok(Stream::Plain(socket))
     }

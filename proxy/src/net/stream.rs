@@ -53,6 +53,14 @@ impl Stream {
         Poll::Ready(Ok(into.filled().len()))
     }
 
+    /// Gives bytes back that were read too early. Only a plain stream is read like that: TLS and compression have what
+    /// comes later in their own buffers, and reading it bit by bit costs no system call.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        if let Self::Plain(socket) = self {
+            socket.unread(bytes);
+        }
+    }
+
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_read(cx, buf)).await
     }
@@ -117,8 +125,8 @@ impl Stream {
     /// compression stay where they are: their state is not worth moving.
     pub fn into_parked(self) -> Result<ParkedStream, Self> {
         match self {
-            Self::Plain(socket) => Ok(ParkedStream::park(socket)),
-            cold @ (Self::Tls(_) | Self::Compressed(_)) => Err(cold),
+            Self::Plain(socket) if !socket.has_unread() => Ok(ParkedStream::park(socket)),
+            cold => Err(cold),
         }
     }
 

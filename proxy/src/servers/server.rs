@@ -18,6 +18,9 @@ const SLOW_START_PERCENT: u64 = 10;
 /// MySQL's and MariaDB's default of max_prepared_stmt_count, while a server has not been asked.
 const DEFAULT_MAX_PREPARED: u32 = 16_382;
 
+/// More than any server takes (a year).
+const WAIT_UNKNOWN: u32 = u32::MAX;
+
 const LAG_UNKNOWN: u64 = u64::MAX;
 const LAG_BROKEN: u64 = u64::MAX - 1;
 
@@ -76,6 +79,8 @@ pub struct Server {
     /// Why it is not up, as the last probe saw it.
     down_reason: ArcSwapOption<String>,
     info: ArcSwapOption<ServerInfo>,
+    /// As in `info`.
+    wait_timeout_s: AtomicU32,
     applied_gtid: ArcSwapOption<GtidSet>,
     pool_generation: AtomicU64,
     /// Its globals have been changed since they were read.
@@ -101,6 +106,7 @@ impl Server {
             latency_us: AtomicU32::new(0),
             down_reason: ArcSwapOption::empty(),
             info: ArcSwapOption::empty(),
+            wait_timeout_s: AtomicU32::new(WAIT_UNKNOWN),
             applied_gtid: ArcSwapOption::empty(),
             pool_generation: AtomicU64::new(0),
             globals_changed: AtomicBool::new(false),
@@ -176,10 +182,11 @@ impl Server {
         self.info.load_full()
     }
 
-    /// How long the server lets a session be idle. Asked for each statement, so without a reference count.
+    /// How long the server lets a session be idle. Asked for each statement.
     #[must_use]
     pub fn wait_timeout_s(&self) -> Option<u32> {
-        self.info.load().as_ref().map(|info| info.wait_timeout)
+        let seconds = self.wait_timeout_s.load(Ordering::Relaxed);
+        (seconds != WAIT_UNKNOWN).then_some(seconds)
     }
 
     /// What the server has applied and shows to readers. None where GTIDs are not in use.
@@ -263,6 +270,7 @@ impl Server {
     }
 
     pub(crate) fn set_info(&self, info: Arc<ServerInfo>) {
+        self.wait_timeout_s.store(info.wait_timeout, Ordering::Relaxed);
         self.info.store(Some(info));
     }
 

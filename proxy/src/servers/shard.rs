@@ -1,7 +1,7 @@
 //! One shard: who its confirmed writer is, and how many reads the writer has taken over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pointsman_shard_map::{ServerId, ShardId, ShardSpec};
@@ -24,6 +24,8 @@ pub struct Shard {
     /// Masters, then replicas.
     pub servers: Vec<Arc<Server>>,
     settings: ArcSwap<ShardSettings>,
+    /// As in `settings`; asked for each read.
+    standby_reads: AtomicBool,
     /// Expiry and server in one word, so that neither is ever read without the other. 0: none.
     confirmed: AtomicU64,
     /// Confirmations that rest on older sights are void.
@@ -56,6 +58,7 @@ impl Shard {
             masters: spec.masters.clone(),
             replicas: spec.replicas.clone(),
             servers: own.collect(),
+            standby_reads: AtomicBool::new(settings.standby_reads),
             settings: ArcSwap::from_pointee(settings),
             confirmed: AtomicU64::new(0),
             distrusted_at: AtomicU64::new(0),
@@ -74,6 +77,12 @@ impl Shard {
         self.settings.load()
     }
 
+    /// Whether the standby answers reads beside the replicas.
+    #[must_use]
+    pub fn standby_reads(&self) -> bool {
+        self.standby_reads.load(Ordering::Relaxed)
+    }
+
     /// The only server that may be sent a write, while its confirmation is not older than `writer_confirm_ms`.
     #[must_use]
     pub fn confirmed_writer(&self) -> Option<ServerId> {
@@ -85,6 +94,12 @@ impl Shard {
         let word = self.confirmed.load(Ordering::SeqCst);
         let until_ms = word >> SERVER_BITS;
         if now.as_micros() / 1000 >= until_ms { None } else { server_of(word) }
+    }
+
+    /// Who was confirmed last, also where that has run out since; None after a contradiction.
+    #[must_use]
+    pub fn last_confirmed(&self) -> Option<ServerId> {
+        server_of(self.confirmed.load(Ordering::SeqCst))
     }
 
     /// Grows each time another server becomes the writer; what was begun under an older one is lost.
@@ -202,6 +217,7 @@ impl Shard {
     }
 
     pub(super) fn set_settings(&self, settings: ShardSettings) {
+        self.standby_reads.store(settings.standby_reads, Ordering::Relaxed);
         self.settings.store(Arc::new(settings));
         self.read_news.notify_waiters();
     }

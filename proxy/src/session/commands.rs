@@ -3,6 +3,7 @@
 use super::execute::Request;
 use super::kill::KillWhat;
 use super::lease::NoLease;
+use super::outcome::Outcome;
 use super::results::ResultState;
 use super::stmt::StatementTable;
 use super::sync::{CLIENT_CHARSET, SERVER_DEFAULT};
@@ -21,6 +22,7 @@ use pointsman_protocol::command::COM_INIT_DB;
 use pointsman_protocol::reply::OkPacket;
 use pointsman_protocol::response::ReplyKind;
 use std::mem::replace;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +135,7 @@ impl Session {
             reads: packets.reads,
             execute: None,
         };
-        Ok(self.execute(&request).await?.0)
+        Ok(self.execute(&request, &mut Outcome::default()).await?.0)
     }
 
     /// COM_INIT_DB is checked by a server, whose tracker then tells the new schema.
@@ -169,7 +171,7 @@ impl Session {
     /// first statement that needs it is told so.
     async fn check_schema(&mut self, plan: &RoutePlan) -> Result<(), Refusal> {
         let shared = self.core.shared.clone();
-        let lease = shared.timers.timeout(LOOK_LIMIT, self.lease(plan, Reads::default(), None)).await;
+        let lease = shared.timers.timeout(LOOK_LIMIT, pin!(self.lease(plan, Reads::default(), None))).await;
         let mut conn = match lease {
             Ok(Ok(lease)) => lease.conn,
             Ok(Err(NoLease::Refused { error, .. })) if error.is_full() => return Ok(()),

@@ -68,12 +68,14 @@ pub(super) enum Attempt {
 }
 
 impl Session {
-    /// Runs a statement and relays its reply; gives what the reply told, unless the client got an error instead.
-    pub(super) async fn execute(&mut self, request: &Request<'_>) -> std::io::Result<(Next, Option<Outcome>)> {
+    /// Runs a statement and relays its reply. Whether `outcome` is what the reply told: otherwise the client got an error.
+    pub(super) async fn execute(
+        &mut self,
+        request: &Request<'_>,
+        outcome: &mut Outcome,
+    ) -> std::io::Result<(Next, bool)> {
         let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
         let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
-        // One for all attempts: handed through, it would lie in the task three times.
-        let mut outcome = Outcome::default();
         let mut plan = request.plan;
         let mut exclude: Option<ServerId> = None;
         let mut attempts = 0;
@@ -95,13 +97,13 @@ impl Session {
                     continue;
                 }
                 Err(NoLease::Refused { error, .. }) => break error,
-                Err(NoLease::Over) => return Ok((Next::Close, None)),
+                Err(NoLease::Over) => return Ok((Next::Close, false)),
             };
             let server = lease.conn.server.id;
-            match self.attempt(lease, request, &mut outcome).await? {
-                Attempt::Done => return Ok((Next::Command, Some(outcome))),
+            match self.attempt(lease, request, outcome).await? {
+                Attempt::Done => return Ok((Next::Command, true)),
                 Attempt::Failed(e) => break e,
-                Attempt::Over(next) => return Ok((next, None)),
+                Attempt::Over(next) => return Ok((next, false)),
                 Attempt::TryWriter(e) if attempts >= WRITER_ATTEMPTS => break e,
                 Attempt::TryWriter(_) => plan.role = Role::Writer,
                 Attempt::TryElsewhere(e) if attempts >= READ_ATTEMPTS || self.is_bound() => break e,
@@ -117,9 +119,9 @@ impl Session {
         self.told(request.client_sequence, &error).await
     }
 
-    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, Option<Outcome>)> {
+    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, bool)> {
         self.client.send_error(sequence, e).await?;
-        Ok((Next::Command, None))
+        Ok((Next::Command, false))
     }
 
     async fn attempt(
@@ -144,6 +146,7 @@ impl Session {
         match ended {
             Ok(()) => {
                 self.after(conn, request, outcome).await;
+                outcome.gtids.take().into_iter().for_each(|gtids| self.core.buffers.give_vec(gtids));
                 Ok(Attempt::Done)
             }
             Err(failure) => Box::pin(self.failed(conn, request, failure, bound)).await,
@@ -219,7 +222,8 @@ impl Session {
     /// function does): nothing of that is left behind where nothing can be written.
     fn may_repeat_refused(&self, request: &Request<'_>, conn: &BackendConn) -> bool {
         match request.plan.role {
-            Role::Replica => !self.is_at_writer(conn),
+            // A writer was confirmed when it was chosen, so that the clock need not be asked for each read.
+            Role::Replica => self.core.shared.servers.shard(self.shard).last_confirmed() != Some(conn.server.id),
             _ => is_refused_whole(request.analysis),
         }
     }
@@ -243,7 +247,7 @@ impl Session {
         wire: &[u8],
         needs: Needs,
     ) -> Result<(), Failure> {
-        if self.state.wanted.matches(&conn.actual) && needs.is_nothing() {
+        if self.state.wanted.matches(&conn.actual) && self.state.wanted.has(&conn.actual, needs) {
             return conn.send(wire).await.map_err(Failure::Send);
         }
         Box::pin(self.send_prefixed(conn, buf, request, wire, needs)).await

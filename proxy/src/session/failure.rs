@@ -7,6 +7,7 @@ use crate::backend::conn::{BackendConn, BackendError};
 use crate::error::ClientError;
 use pointsman_planner::Access;
 use pointsman_protocol::reply::Status;
+use std::pin::pin;
 use std::time::Duration;
 
 /// What a server said before it closed is here already; nobody waits for more.
@@ -98,7 +99,7 @@ impl Session {
         bound: bool,
     ) -> std::io::Result<Attempt> {
         let server = conn.server.addr.to_string();
-        let last = self.core.shared.timers.timeout(LAST_WORDS_LIMIT, conn.last_words()).await;
+        let last = self.core.shared.timers.timeout(LAST_WORDS_LIMIT, pin!(conn.last_words())).await;
         let Some(e) = last.ok().flatten().filter(|e| e.code == ER_PACKET_TOO_LARGE) else {
             tracing::warn!(%server, %error, "lost a server connection while a statement was sent");
             let reading = request.analysis.access() <= Access::Read && !bound;

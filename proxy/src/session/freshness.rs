@@ -144,8 +144,12 @@ impl Session {
 impl Core {
     /// Whether the error may only mean that a schema, or a right to it, has not reached this server yet.
     pub(super) fn may_lack_schema(&self, code: u16, server: &Server) -> bool {
-        let shard = self.shared.servers.shard(server.shard);
-        is_missing_schema(code) && shard.confirmed_writer() != Some(server.id)
+        is_missing_schema(code) && !self.is_at_writer(server)
+    }
+
+    /// Whether this is the confirmed writer of its shard.
+    pub(super) fn is_at_writer(&self, server: &Server) -> bool {
+        self.shared.servers.shard(server.shard).confirmed_writer() == Some(server.id)
     }
 }
 

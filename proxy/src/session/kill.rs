@@ -17,6 +17,7 @@ use pointsman_protocol::frame::{begin_packet, end_packet};
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
 use pointsman_shard_map::ServerId;
+use std::pin::pin;
 use std::time::Duration;
 
 /// A KILL goes over a connection of its own; it must not wait for the pool that the victim may be filling.
@@ -109,7 +110,7 @@ impl Session {
         };
         let query = format!("{OWN_PRIVILEGES} AND privilege_type IN ({rights})");
         let asked = Box::pin(self.ask_outside(query.as_bytes()));
-        matches!(self.core.shared.timers.timeout(KILL_LIMIT, asked).await, Ok(Some(1..)))
+        matches!(self.core.shared.timers.timeout(KILL_LIMIT, pin!(asked)).await, Ok(Some(1..)))
     }
 
     /// The number that a query gives to this account, over a connection of its own.
@@ -197,7 +198,7 @@ impl Session {
         let waits = request.analysis.effects().any(|e| matches!(e, Effect::GetLock { .. }));
         if request.analysis.access() <= Access::Read || waits {
             self.stop_server_statement(&conn).await;
-        } else if self.core.shared.timers.timeout(DRAIN_LIMIT, drain(&mut conn)).await.is_err() {
+        } else if self.core.shared.timers.timeout(DRAIN_LIMIT, pin!(drain(&mut conn))).await.is_err() {
             tracing::warn!(server = %conn.server.addr, "a statement whose client has gone still runs");
         }
         drop(conn);
@@ -211,7 +212,8 @@ impl Session {
 
     /// KILL QUERY with the session's own account, which may always stop its own threads.
     async fn kill_thread(&self, server: ServerId, thread: u32) {
-        let attempt = self.core.shared.timers.timeout(KILL_LIMIT, self.try_kill_thread(server, thread)).await;
+        let attempt = pin!(self.try_kill_thread(server, thread));
+        let attempt = self.core.shared.timers.timeout(KILL_LIMIT, attempt).await;
         if !matches!(attempt, Ok(Ok(()))) {
             tracing::warn!(%server, thread, "could not stop a statement on its server");
         }

@@ -172,7 +172,7 @@ impl Session {
 
     /// Whether this connection leads to the confirmed writer.
     pub(super) fn is_at_writer(&self, conn: &BackendConn) -> bool {
-        self.shard().confirmed_writer() == Some(conn.server.id)
+        self.core.is_at_writer(&conn.server)
     }
 
     /// The confirmed writer, waited for as long as configured; and how long that was.
@@ -181,7 +181,7 @@ impl Session {
             return Ok((Some(writer), 0));
         }
         let wait = self.core.config().monitor.no_writer_wait;
-        let news = self.client.heed(self.core.shared.timers.timeout(wait, shard.wait_for_writer()));
+        let news = self.client.heed(self.core.shared.timers.timeout(wait, Box::pin(shard.wait_for_writer())));
         let news = Box::pin(news).await?;
         Ok((news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64))
     }
@@ -230,7 +230,7 @@ impl Session {
         let target = match choose_reader(&shard, &request) {
             ReadTarget::NoneQualifies => {
                 let wait = self.core.config().pool.wait_timeout;
-                let reader = self.core.shared.timers.timeout(wait, wait_for_reader(&shard, &request));
+                let reader = self.core.shared.timers.timeout(wait, Box::pin(wait_for_reader(&shard, &request)));
                 Box::pin(self.client.heed(reader)).await?.unwrap_or(ReadTarget::NoneQualifies)
             }
             target => target,

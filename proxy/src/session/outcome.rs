@@ -1,6 +1,7 @@
 //! What the session learns from one reply.
 
 use super::definitions::LONGEST;
+use crate::core::buffers::BufPool;
 use pointsman_protocol::reply::{Change, Changes, OkPacket, Status};
 use pointsman_protocol::stmt::PrepareOk;
 
@@ -44,15 +45,16 @@ impl Outcome {
     }
 
     /// Stacked statements tell of one each.
-    pub(super) fn note_gtids(&mut self, told: &[u8]) {
-        let gtids = self.gtids.get_or_insert_default();
+    pub(super) fn note_gtids(&mut self, told: &[u8], pool: &BufPool) {
+        let gtids = self.gtids.get_or_insert_with(|| pool.take_vec());
         if !gtids.is_empty() && !told.is_empty() {
             gtids.push(b',');
         }
         gtids.extend_from_slice(told);
     }
 
-    pub(super) fn note_end(&mut self, ok: &OkPacket<'_>) {
+    /// `pool`: each write tells of a GTID, for which there is a vector at hand.
+    pub(super) fn note_end(&mut self, ok: &OkPacket<'_>, pool: &BufPool) {
         self.status = ok.status;
         self.warnings = ok.warnings;
         if ok.changes.is_empty() {
@@ -60,13 +62,13 @@ impl Outcome {
         }
         for change in Changes::new(ok.changes) {
             match change {
-                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value),
+                Change::SystemVariable { name, value } if name == b"last_gtid" => self.note_gtids(value, pool),
                 Change::SystemVariable { name, value } => {
                     self.variables.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
                 }
                 Change::Schema(name) => self.schema = Some(name.to_vec()),
                 Change::StateChanged => self.state_changed = true,
-                Change::Gtids(set) => self.note_gtids(set),
+                Change::Gtids(set) => self.note_gtids(set, pool),
                 Change::Transaction { .. } | Change::Other => {}
             }
         }

@@ -3,6 +3,7 @@
 use super::diagnostics::RowFormat;
 use super::execute::Request;
 use super::kill::KillWhat;
+use super::outcome::Outcome;
 use super::results::{Diagnostics, Kept, reads_earlier_diagnostics};
 use super::{Next, Session, Step};
 use crate::error::ClientError;
@@ -53,8 +54,10 @@ impl Session {
             reads,
             execute: None,
         };
-        let (next, outcome) = self.execute(&request).await?;
-        if outcome.is_some_and(|o| o.error.is_none()) && self.ends_session(&analysis) {
+        // One for all attempts: handed through, it would lie in the task three times.
+        let mut outcome = Outcome::default();
+        let (next, replied) = self.execute(&request, &mut outcome).await?;
+        if replied && outcome.error.is_none() && self.ends_session(&analysis) {
             return Ok(Next::Close);
         }
         Ok(next)

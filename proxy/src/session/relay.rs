@@ -353,7 +353,7 @@ impl<'a> Relay<'a> {
         if ok.last_insert_id != 0 {
             self.outcome.last_insert_id = ok.last_insert_id;
         }
-        self.outcome.note_end(&ok);
+        self.outcome.note_end(&ok, &self.core.buffers);
         self.reader.accept(Control::Ok, payload, status)?;
         if !changed && !status.contains(Status::SESSION_STATE_CHANGED) && self.mode.warnings.is_none() {
             self.pass_packet(buf, at, len);
@@ -380,7 +380,7 @@ impl<'a> Relay<'a> {
         };
         self.outcome.results += 1;
         self.outcome.rows = Some(self.reader.rows());
-        self.outcome.note_end(&ok);
+        self.outcome.note_end(&ok, &self.core.buffers);
         let changed = self.outcome.results == 1 && self.tells_other_columns();
         let ok = if changed { OkPacket { status: ok.status | Status::METADATA_CHANGED, ..ok } } else { ok };
         let same_form = self.client_deprecates_eof() == (payload.len() != EOF_LEN);
@@ -457,7 +457,8 @@ impl<'a> Relay<'a> {
         let (warnings, status) = parse_eof(payload)?;
         self.reader.accept(Control::DefinitionsEof, payload, status)?;
         if self.reader.is_done() {
-            self.outcome.note_end(&OkPacket { warnings, status, ..OkPacket::default() });
+            let end = OkPacket { warnings, status, ..OkPacket::default() };
+            self.outcome.note_end(&end, &self.core.buffers);
         }
         if self.client_deprecates_eof() && !self.reader.is_done() {
             self.reader.omit_packet();

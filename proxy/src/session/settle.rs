@@ -9,6 +9,7 @@ use pointsman_protocol::command::{COM_PING, COM_RESET_CONNECTION};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::row::text_values;
+use std::pin::pin;
 use std::time::Duration;
 
 /// A connection that does not answer a clean-up by then is closed.
@@ -50,7 +51,8 @@ impl Session {
     /// Reads what the session may still ask and gives the connection back. `reads`: what the statement at hand
     /// asks for; diagnostics that nobody asks for any more are not fetched.
     pub(super) async fn settle(&mut self, mut conn: Box<BackendConn>, reads: Reads) {
-        let captured = self.core.shared.clone().timers.timeout(CLEAN_UP_LIMIT, self.capture(&mut conn, reads)).await;
+        let shared = self.core.shared.clone();
+        let captured = shared.timers.timeout(CLEAN_UP_LIMIT, pin!(self.capture(&mut conn, reads))).await;
         if !matches!(captured, Ok(Ok(()))) {
             tracing::warn!(server = %conn.server.addr, "lost a connection while reading its last results");
             conn.readiness = Readiness::Broken;
@@ -196,7 +198,7 @@ impl Session {
         if !(self.client.has_quit && self.client.stream.is_plain()) {
             // A client that takes nothing does not take this either.
             let shutdown = self.client.stream.shutdown();
-            if self.core.shared.timers.timeout(GOODBYE_LIMIT, shutdown).await.is_err() {
+            if self.core.shared.timers.timeout(GOODBYE_LIMIT, pin!(shutdown)).await.is_err() {
                 tracing::debug!(id = self.client.cell.handle.id, "a client takes no goodbye");
             }
         }
@@ -205,7 +207,8 @@ impl Session {
     /// Gives back a connection that may carry a transaction or state of this session.
     pub(super) async fn clean_up(&mut self, mut conn: Box<BackendConn>) {
         if conn.readiness == Readiness::Ready && self.is_bound() {
-            let reset = self.core.shared.clone().timers.timeout(CLEAN_UP_LIMIT, self.reset(&mut conn)).await;
+            let shared = self.core.shared.clone();
+            let reset = shared.timers.timeout(CLEAN_UP_LIMIT, pin!(self.reset(&mut conn))).await;
             if !self.pins.reset_clears() || !matches!(reset, Ok(Ok(()))) {
                 conn.readiness = Readiness::Broken;
             }

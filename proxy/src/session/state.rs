@@ -70,17 +70,19 @@ pub struct SessionState {
 impl SessionState {
     #[must_use]
     pub fn new(core: &Core, charset: u16, capabilities: Capabilities) -> Self {
+        let info = core.server_info();
+        let info = info.as_deref();
         let wanted = Wanted {
             schema: None,
-            vars: core.interner.intern(initial_vars(core, capabilities)),
+            vars: core.interner.intern(info.map_or_else(Vars::default, |info| initial_vars(info, capabilities))),
             charset,
             multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
             user_vars: Rc::default(),
             reads_user_vars: false,
         };
-        let reading = read_as(core, &wanted);
-        let wait_s = wait_timeout(core, &wanted.vars);
-        let autocommit_off_untold = has_autocommit_off_untold(core, &wanted.vars);
+        let reading = read_as(info, &wanted);
+        let wait_s = wait_timeout(info, &wanted.vars);
+        let autocommit_off_untold = has_autocommit_off_untold(info, &wanted.vars);
         Self { wanted, reading, missing_schema: None, initial_wait_s: wait_s, wait_s, autocommit_off_untold }
     }
 
@@ -123,9 +125,11 @@ impl SessionState {
 
     pub(super) fn set_vars(&mut self, core: &Core, vars: Vars) {
         self.wanted.vars = core.interner.intern(vars);
-        self.reading = read_as(core, &self.wanted);
-        self.wait_s = wait_timeout(core, &self.wanted.vars);
-        self.autocommit_off_untold &= has_autocommit_off_untold(core, &self.wanted.vars);
+        let info = core.server_info();
+        let info = info.as_deref();
+        self.reading = read_as(info, &self.wanted);
+        self.wait_s = wait_timeout(info, &self.wanted.vars);
+        self.autocommit_off_untold &= has_autocommit_off_untold(info, &self.wanted.vars);
     }
 
     /// How long the client may be silent, with the proxy's own limit: what the session has asked for goes before both.
@@ -137,13 +141,13 @@ impl SessionState {
     pub fn set_handshake_collation(&mut self, core: &Core, id: u16) {
         if self.wanted.charset != id {
             self.wanted.charset = id;
-            self.reading = read_as(core, &self.wanted);
+            self.reading = read_as(core.server_info().as_deref(), &self.wanted);
         }
     }
 
     pub fn set_multi_statements(&mut self, core: &Core, on: bool) {
         self.wanted.multi_statements = on;
-        self.reading = read_as(core, &self.wanted);
+        self.reading = read_as(core.server_info().as_deref(), &self.wanted);
     }
 
     pub fn set_user_var(&mut self, name: &str, value: &[u8]) {
@@ -165,8 +169,7 @@ fn passes(effect: &Effect, variable: &str) -> bool {
 }
 
 /// Two login flags change variables at the servers; here these are replayed.
-fn initial_vars(core: &Core, capabilities: Capabilities) -> Vars {
-    let Some(info) = core.server_info() else { return Vars::default() };
+fn initial_vars(info: &ServerInfo, capabilities: Capabilities) -> Vars {
     let mut vars = Vars::default();
     if capabilities.contains(Capabilities::IGNORE_SPACE) && !info.sql_mode.split(',').any(|m| m == "IGNORE_SPACE") {
         let separator = if info.sql_mode.is_empty() { "" } else { "," };
@@ -178,37 +181,40 @@ fn initial_vars(core: &Core, capabilities: Capabilities) -> Vars {
     vars
 }
 
-fn has_autocommit_off_untold(core: &Core, vars: &Vars) -> bool {
+fn has_autocommit_off_untold(info: Option<&ServerInfo>, vars: &Vars) -> bool {
     let untold = |info: &ServerInfo| info.kind == ServerKind::MySql && begins_without_autocommit(info);
-    vars.get("autocommit").is_none() && core.server_info().is_some_and(|info| untold(&info))
+    vars.get("autocommit").is_none() && info.is_some_and(untold)
 }
 
 const WAIT_TIMEOUT: &str = "wait_timeout";
 
 /// The session's `wait_timeout` in seconds; without one, that of the servers.
-fn wait_timeout(core: &Core, vars: &Vars) -> u64 {
+fn wait_timeout(info: Option<&ServerInfo>, vars: &Vars) -> u64 {
     let own = vars.get(WAIT_TIMEOUT).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
-    own.or_else(|| core.server_info().map(|info| u64::from(info.wait_timeout))).unwrap_or(u64::MAX)
+    own.or_else(|| info.map(|info| u64::from(info.wait_timeout))).unwrap_or(u64::MAX)
 }
 
-fn read_as(core: &Core, wanted: &Wanted) -> Reading {
-    let info = core.server_info();
-    let mode: Vec<u8> = match wanted.vars.get("sql_mode") {
-        Some(mode) => mode.to_vec(),
-        None => info.as_ref().map_or_else(Vec::new, |i| i.sql_mode.clone().into_bytes()),
-    };
-    let has = |name: &[u8]| mode.split(|b| *b == b',').any(|m| m.eq_ignore_ascii_case(name));
-    let kind = info.as_ref().map_or(ServerKind::MariaDb, |i| i.kind);
-    Reading {
+fn read_as(info: Option<&ServerInfo>, wanted: &Wanted) -> Reading {
+    let of_server = || info.map_or(&b""[..], |i| i.sql_mode.as_bytes());
+    let kind = info.map_or(ServerKind::MariaDb, |i| i.kind);
+    let mut reading = Reading {
         server: kind,
-        version: info.as_ref().map_or(100_000, |i| i.version_number),
-        charset: client_charset(wanted, kind, info.as_deref()),
-        ansi_quotes: has(b"ANSI_QUOTES") || has(b"ANSI"),
-        no_backslash_escapes: has(b"NO_BACKSLASH_ESCAPES"),
-        ignore_space: has(b"IGNORE_SPACE"),
-        oracle: has(b"ORACLE"),
+        version: info.map_or(100_000, |i| i.version_number),
+        charset: client_charset(wanted, kind, info),
+        ansi_quotes: false,
+        no_backslash_escapes: false,
+        ignore_space: false,
+        oracle: false,
         multi_statements: wanted.multi_statements,
+    };
+    for mode in wanted.vars.get("sql_mode").unwrap_or_else(of_server).split(|b| *b == b',') {
+        let is = |name: &[u8]| mode.eq_ignore_ascii_case(name);
+        reading.ansi_quotes |= is(b"ANSI_QUOTES") || is(b"ANSI");
+        reading.no_backslash_escapes |= is(b"NO_BACKSLASH_ESCAPES");
+        reading.ignore_space |= is(b"IGNORE_SPACE");
+        reading.oracle |= is(b"ORACLE");
     }
+    reading
 }
 
 fn client_charset(wanted: &Wanted, kind: ServerKind, info: Option<&ServerInfo>) -> ClientCharset {

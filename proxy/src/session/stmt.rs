@@ -124,10 +124,10 @@ impl Session {
         };
         let text: Rc<[u8]> = text.into();
         self.preparing = Some(Box::new(Preparing { key, definition, origin: None }));
-        let (next, outcome) = self.execute(&request).await?;
+        let mut outcome = Outcome::default();
+        let (next, replied) = self.execute(&request, &mut outcome).await?;
         let preparing = self.preparing.take();
-        let prepared = outcome.as_ref().filter(|o| o.error.is_none()).and_then(|o| o.prepared);
-        if let (Some(ok), Some(outcome)) = (prepared, outcome) {
+        if let Some(ok) = outcome.prepared.filter(|_| replied && outcome.error.is_none()) {
             self.keep_definition(preparing.map(|p| *p), &text, ok, outcome);
             self.add_statement(id, text, analysis, key, ok);
         }
@@ -310,8 +310,11 @@ impl Session {
             reads,
             execute: Some(execution),
         };
-        let (next, outcome) = self.execute(&request).await?;
-        let Some(outcome) = outcome else { return Ok(next) };
+        let mut outcome = Outcome::default();
+        let (next, replied) = self.execute(&request, &mut outcome).await?;
+        if !replied {
+            return Ok(next);
+        }
         if let (Some(told), Some(statement)) = (outcome.columns, self.statement(id)) {
             statement.columns = told;
         }
@@ -353,12 +356,13 @@ impl Session {
             execute: None,
         };
         let had_warnings = self.results.diagnostics == Diagnostics::OnConnection;
-        let (next, outcome) = self.execute(&request).await?;
-        if had_warnings && outcome.as_ref().is_some_and(|o| o.error.is_none()) {
+        let mut outcome = Outcome::default();
+        let (next, replied) = self.execute(&request, &mut outcome).await?;
+        if had_warnings && replied && outcome.error.is_none() {
             // MySQL counts none in a reply to a fetch, and keeps them.
             self.results.diagnostics = Diagnostics::OnConnection;
         }
-        if outcome.is_none_or(|o| o.error.is_some() || o.status.contains(Status::LAST_ROW_SENT)) {
+        if !replied || outcome.error.is_some() || outcome.status.contains(Status::LAST_ROW_SENT) {
             self.cursor_ended(id).await;
             self.give_back_if_free().await;
         }

@@ -61,11 +61,6 @@ pub struct Prefix {
 
 impl Needs {
     #[must_use]
-    pub fn is_nothing(self) -> bool {
-        !self.user_vars && self.last_insert_id.is_none() && !self.empty_diagnostics
-    }
-
-    #[must_use]
     pub fn of(reads: Reads) -> Self {
         let any = reads.contains(Reads::ANYTHING);
         Self { user_vars: any || reads.contains(Reads::USER_VARS), ..Self::default() }
@@ -90,6 +85,14 @@ impl Wanted {
             && actual.charset == Some(self.charset)
             && self.multi_statements == actual.multi_statements
             && self.schema == actual.schema
+    }
+
+    /// Whether nothing of what a statement needs has to be brought to the connection.
+    #[must_use]
+    pub fn has(&self, actual: &Actual, needs: Needs) -> bool {
+        (!needs.user_vars || self.user_vars.is_empty() && actual.user_vars.is_empty())
+            && (needs.last_insert_id.is_none() || needs.last_insert_id == actual.last_insert_id)
+            && (!needs.empty_diagnostics || actual.diagnostics_empty)
     }
 
     /// A connection that has a schema can't be brought back to having none; and a user variable that is set to

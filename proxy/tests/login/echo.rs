@@ -29,13 +29,13 @@ fn accounts() -> Accounts {
     let hash = |text: &str| AccountSecret::from_hash(text).unwrap();
     Accounts::new(
         vec![
-            account("clear", vec![AccountSecret::Password(Password::new("password"))]),
+            account("clear", vec![AccountSecret::from_password(Password::new("password"))]),
             account("native", vec![hash("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19")]),
             account("sha2", vec![hash(SHA2_OF_PASSWORD)]),
-            account("empty", vec![AccountSecret::Password(Password::default())]),
+            account("empty", vec![AccountSecret::from_password(Password::default())]),
             AccountSpec {
                 require_tls: true,
-                ..account("tls", vec![AccountSecret::Password(Password::new("password"))])
+                ..account("tls", vec![AccountSecret::from_password(Password::new("password"))])
             },
         ],
         None,
@@ -76,7 +76,7 @@ impl Echo {
             loop {
                 let (tcp, from) = listener.accept().await.unwrap();
                 let (settings, shared) = (Arc::clone(&settings), Arc::clone(&inner));
-                tokio::spawn(async move { serve(Socket::Tcp(tcp), from, &settings, &shared).await });
+                tokio::spawn(async move { serve(Socket::from(tcp), from, &settings, &shared).await });
             }
         });
         Self { port, shared }

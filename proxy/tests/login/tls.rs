@@ -17,14 +17,14 @@ async fn shake(server: &Arc<ServerTls>, client: &BackendTls) -> bool {
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     let theirs = async {
-        let Ok(mut stream) = server.accept(Socket::Tcp(accepted)).await else { return };
+        let Ok(mut stream) = server.accept(Socket::from(accepted)).await else { return };
         let mut byte = [0];
         if stream.read(&mut byte).await.is_ok_and(|n| n == 1) {
             let _ = stream.write_all(&byte).await;
         }
     };
     let ours = async {
-        let Ok(mut stream) = client.connect(Socket::Tcp(tcp), "127.0.0.1").await else { return false };
+        let Ok(mut stream) = client.connect(Socket::from(tcp), "127.0.0.1").await else { return false };
         assert!(matches!(stream, Stream::Tls(_)) && stream.is_secure());
         let sent = stream.write_all(b"x").await;
         sent.is_ok() && matches!(stream.read(&mut [0; 8]).await, Ok(1))
@@ -82,7 +82,8 @@ async fn an_end_without_goodbye_is_an_end() {
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     let tls = client(TlsMode::Required, &files.ca);
-    let (theirs, ours) = tokio::join!(server.accept(Socket::Tcp(accepted)), tls.connect(Socket::Tcp(tcp), "localhost"));
+    let (theirs, ours) =
+        tokio::join!(server.accept(Socket::from(accepted)), tls.connect(Socket::from(tcp), "localhost"));
     let (mut theirs, mut ours) = (theirs.unwrap(), ours.unwrap());
     let mut buf = [0; 100];
     // Session tickets left unread would make the kernel send a reset.

@@ -7,12 +7,13 @@ use pointsman_protocol::frame::put_packet;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::*;
+use crate::net::Packets;
 
 async fn tcp_pair() -> (Stream, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
-    (Stream::Plain(Socket::Tcp(client)), Stream::Plain(Socket::Tcp(server)))
+    (Stream::Plain(Socket::from(client)), Stream::Plain(Socket::from(server)))
 }
 
 async fn compressed_pair(algorithm: Algorithm) -> (Stream, Stream) {
@@ -115,7 +116,7 @@ fn a_parked_stream_goes_on_in_another_runtime() {
 #[tokio::test]
 async fn unix_streams_are_secure_and_compressed_ones_stay() {
     let (a, b) = UnixStream::pair().unwrap();
-    let a = Stream::Plain(Socket::Unix(a));
+    let a = Stream::Plain(Socket::from(a));
     assert!(a.is_secure() && a.peer().is_none());
     let mut parked = a.into_parked().unwrap().unpark().unwrap();
     drop(b);
@@ -124,4 +125,47 @@ async fn unix_streams_are_secure_and_compressed_ones_stay() {
     let compressed = Stream::Compressed(Box::new(Compressed::client(parked, Algorithm::Zlib)));
     assert!(compressed.is_secure());
     assert!(compressed.into_parked().is_err());
+}
+
+#[tokio::test]
+async fn what_came_behind_a_packet_of_a_login_stays_to_be_read() {
+    let (mut client, mut server) = tcp_pair().await;
+    let long = packet(2, 5000);
+    let all = [packet(0, 10), packet(1, 0), long.clone(), b"TLS begins".to_vec()].concat();
+    let mut packets = Packets::new(&mut server, 0);
+    let (sent, first) = tokio::join!(client.write_all(&all), packets.read());
+    sent.unwrap();
+    assert_eq!(first.unwrap(), [b'q'; 10]);
+    assert_eq!(packets.read().await.unwrap(), b"");
+    assert_eq!(packets.read().await.unwrap(), long[4..]);
+    assert_eq!(packets.sequence, 3);
+    assert_eq!(read_some(&mut server, 10).await, b"TLS begins");
+    client.shutdown().await;
+    assert_eq!(server.read(&mut [0; 10]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn bytes_that_were_given_back_come_first_and_keep_a_connection_where_it_is() {
+    let (mut client, mut server) = tcp_pair().await;
+    client.write_all(b"third").await.unwrap();
+    server.unread(b"second");
+    server.unread(b"first");
+    server.unread(b"");
+    assert!(server.has_pending_input() && !server.has_peer_closed());
+    let mut server = server.into_parked().unwrap_err();
+    assert_eq!(read_some(&mut server, 16).await, b"firstsecondthird");
+    assert!(!server.has_pending_input());
+    assert!(server.into_parked().is_ok());
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_before_it_is_spoken_to_is_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = Stream::Plain(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap().into());
+    client.write_all(b"early").await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let mut server = Stream::Plain(Socket::accepted(server));
+    assert_eq!(read_some(&mut server, 5).await, b"early");
+    client.write_all(b"later").await.unwrap();
+    assert_eq!(read_some(&mut server, 5).await, b"later");
 }
