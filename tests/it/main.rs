@@ -1,5 +1,6 @@
 //! The integration tests: one program, real servers, the real proxy.
 
+mod accounts;
 mod applications;
 mod away;
 mod blocked;

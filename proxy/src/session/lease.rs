@@ -307,7 +307,7 @@ impl Session {
                     Ok(conn) => return Ok(conn),
                     Err(e) => {
                         tracing::warn!(server = %server.addr, error = %e, "no connection for a session");
-                        e.to_client(server)
+                        e.to_client(server, &self.identity.user)
                     }
                 }
             }
