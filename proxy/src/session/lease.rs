@@ -266,6 +266,25 @@ impl Session {
         Ok(Lease { conn, spill })
     }
 
+    /// Whether the session has a connection in hand, or gets one of a server that takes reads without waiting for its
+    /// turn.
+    pub(super) async fn has_connection_at_once(&mut self) -> bool {
+        if self.lease.is_some() || self.is_bound() || self.core.config().always_switch {
+            return true;
+        }
+        let (shard, random) = (self.shard(), self.core.random());
+        let request = ReadRequest { token: self.freshness.token.as_deref(), random, ..ReadRequest::default() };
+        let Some(id) = choose_reader(&shard, &request).server().or_else(|| any_server(&shard, random)) else {
+            return false;
+        };
+        let server = self.core.shared.servers.server(id).clone();
+        self.lease = Box::pin(self.connection_slowly(&server, Duration::ZERO)).await.ok();
+        if let Some(conn) = &self.lease {
+            self.client.cell.handle.lease_taken(id, conn.thread_id);
+        }
+        self.lease.is_some()
+    }
+
     pub(super) fn key(&self, server: ServerId) -> PoolKey {
         let class = self.client.capabilities & Capabilities::LOGIN_CLASS;
         PoolKey { server, account: self.identity.number, class: class.bits() }
