@@ -22,6 +22,7 @@ mod packaging;
 mod pins;
 mod prepared;
 mod process;
+mod read_only_times;
 mod reading;
 mod routing;
 mod schemas;

@@ -218,7 +218,7 @@ impl Session {
     /// function does): nothing of that is left behind where nothing can be written.
     fn may_repeat_refused(&self, request: &Request<'_>, conn: &BackendConn) -> bool {
         match request.plan.role {
-            Role::Replica => !self.is_at_writer(conn),
+            Role::Replica | Role::WriterIfAny => !self.is_at_writer(conn),
             _ => is_refused_whole(request.analysis),
         }
     }

@@ -83,6 +83,7 @@ impl Session {
         }
         match plan.role {
             Role::Held | Role::Writer => self.writer().await,
+            Role::WriterIfAny => self.writer_if_any(plan, exclude).await,
             Role::Replica => self.reader(plan, exclude).await,
             Role::Any => self.any().await,
         }
@@ -151,6 +152,10 @@ impl Session {
         let right_server = match plan.role {
             Role::Any => true,
             Role::Held | Role::Writer => on_writer(),
+            Role::WriterIfAny if conn.server.takes_reads() => {
+                self.shard().writer_missing_for().is_some() && is_within(conn, plan)
+            }
+            Role::WriterIfAny => on_writer(),
             Role::Replica if conn.server.takes_reads() => is_within(conn, plan),
             // A read may stay on the writer for the moment; it is always fresh enough there.
             Role::Replica => {
@@ -181,9 +186,8 @@ impl Session {
             return Ok((Some(writer), 0));
         }
         let wait = self.core.config().monitor.no_writer_wait;
-        let news = self.client.heed(self.core.shared.timers.timeout(wait, shard.wait_for_writer()));
-        let news = Box::pin(news).await?;
-        Ok((news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64))
+        let news = self.heeded(wait, shard.wait_for_writer()).await?;
+        Ok((news.or_else(|| shard.confirmed_writer()), wait.as_millis() as u64))
     }
 
     /// Whether there is a confirmed writer, after a wait for it.
@@ -196,6 +200,42 @@ impl Session {
         let (writer, waited) = self.confirmed_writer(&shard).await?;
         let writer = writer.ok_or_else(|| ClientError::no_writer(&shard.name, waited))?;
         self.lease_from(writer, None).await
+    }
+
+    /// The writer for what only reads, else a replica.
+    async fn writer_if_any(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
+        match self.shard().confirmed_writer() {
+            Some(writer) => self.lease_from(writer, None).await,
+            None => Box::pin(self.instead_of_writer(plan, exclude)).await,
+        }
+    }
+
+    /// A question is answered by a replica as soon as the writer is known to be gone. A read that opens a transaction,
+    /// with autocommit off, could be followed by a write, which must fail there: it waits as long as a switch of the
+    /// writer may take, counted from when it was lost.
+    async fn instead_of_writer(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
+        let shard = self.shard();
+        let patience = self.core.config().monitor.no_writer_wait;
+        let writer = if plan.reason == RouteReason::AutocommitOff {
+            let left = patience.saturating_sub(shard.writer_missing_for().unwrap_or_default());
+            self.heeded(left, shard.wait_for_writer()).await?.or_else(|| shard.confirmed_writer())
+        } else {
+            self.heeded(patience, shard.wait_for_writer_or_loss()).await?
+        };
+        match writer {
+            Some(writer) => self.lease_from(writer, None).await,
+            None => self.reader(plan, exclude).await,
+        }
+    }
+
+    /// What a wait for the writer gives within the limit, unless the session ends meanwhile.
+    async fn heeded(
+        &self,
+        limit: Duration,
+        wait: impl Future<Output = Option<ServerId>>,
+    ) -> Result<Option<ServerId>, Heard> {
+        let news = self.client.heed(self.core.shared.timers.timeout(limit, wait));
+        Ok(Box::pin(news).await?.unwrap_or(None))
     }
 
     /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer. It has to
