@@ -6,6 +6,7 @@ mod away;
 mod blocked;
 mod command_line;
 mod conformance;
+mod connects;
 mod defaults;
 mod differential;
 mod doors;
