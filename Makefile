@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo when `make deps` has just installed it.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help deps build test fmt lint unit gates it demo conformance bench sysbench clean-lab
+.PHONY: help deps build test fmt lint unit gates it demo conformance connects bench sysbench fuzz clean-lab
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ conformance: ## MariaDB's own test files, directly and through Pointsman (half a
 	@cargo build --quiet -p pointsman-proxy --bin pointsman
 	@python3 scripts/conformance.py --mode $(or $(MODE),text) $(T)
 
+connects: ## 2,000 connects a second for 30 s (POINTSMAN_CONNECT_SECONDS), to a release binary: nothing wrong, nothing left behind
+	@scripts/install-deps.sh
+	cargo build --release -p pointsman-proxy --bin pointsman
+	POINTSMAN_BIN=$(CURDIR)/target/release/pointsman POINTSMAN_CONNECT_SECONDS=$${POINTSMAN_CONNECT_SECONDS:-30} \
+		cargo test -p pointsman-tests --test it -- --show-output two_thousand_connects_a_second
+
 bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (Debian package haproxy; a quarter of an hour)
 	@command -v haproxy >/dev/null || { echo "make bench needs haproxy: apt-get install haproxy" >&2; exit 1; }
 	cargo build --release -p pointsman-proxy --bin pointsman
@@ -56,6 +62,9 @@ sysbench: ## sysbench's OLTP workloads through Pointsman, 60 s each (Debian pack
 	@command -v sysbench >/dev/null || { echo "make sysbench needs sysbench: apt-get install sysbench" >&2; exit 1; }
 	cargo build --release -p pointsman-proxy --bin pointsman
 	POINTSMAN_BIN=$(CURDIR)/target/release/pointsman cargo run -p pointsman-benches --bin sysbench -- --direct
+
+fuzz: ## fuzz every decoder and the planner, FUZZ_SECONDS (30) for each target; T=names of targets (needs rustup, installs cargo-fuzz)
+	@scripts/fuzz.sh $(T)
 
 clean-lab: ## remove cached servers and templates (.cache)
 	@scripts/clean-lab.sh

@@ -112,6 +112,9 @@ bitflags! {
         const PROCESSLIST = 1 << 9;
         /// A query that names a table for certain. (One without any leaves old warnings in place on MariaDB.)
         const TABLES = 1 << 10;
+        /// What a server tells of itself alone (its place in the replication, its number, its counters): the answer of
+        /// another one would be another.
+        const SERVER = 1 << 11;
     }
 }
 

@@ -65,6 +65,28 @@ fn system_variable(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
     let name = phrase.name(if scoped { at + 3 } else { at + 1 }).unwrap_or_default().to_lowercase();
     statement.raise(Access::Writer);
     statement.reads |= Reads::SYSTEM_VARS | reads_of_variable(&name);
+    if is_servers_own(&name) {
+        statement.reads |= Reads::SERVER;
+    }
+}
+
+/// Whether a variable, named in lower case, tells of its server and of no setting: its place in the replication, its
+/// number, its host.
+fn is_servers_own(name: &str) -> bool {
+    const FAMILIES: [&str; 9] =
+        ["gtid", "log_bin", "relay", "replica_", "report_", "rpl_", "server_id", "server_uuid", "slave_"];
+    const OTHERS: [&str; 9] = [
+        "datadir",
+        "hostname",
+        "innodb_read_only",
+        "last_gtid",
+        "pid_file",
+        "port",
+        "read_only",
+        "socket",
+        "super_read_only",
+    ];
+    OTHERS.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// The session state behind variables that are not settings.
@@ -110,6 +132,9 @@ fn schema(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
     }
     statement.raise(Access::Writer);
     let table = phrase.name(at + 2).unwrap_or_default().to_lowercase();
+    if tells_of_server(&phrase.name(at).unwrap_or_default().to_lowercase(), &table) {
+        statement.reads |= Reads::SERVER;
+    }
     statement.reads |= match table.as_str() {
         "processlist" | "threads" | "innodb_trx" | "metadata_locks" | "session" | "x$processlist" | "x$session" => {
             Reads::PROCESSLIST
@@ -123,6 +148,20 @@ fn schema(statement: &mut Statement, phrase: Phrase<'_>, at: usize) {
         "session_variables" | "system_variables" | "variables_by_thread" => Reads::SYSTEM_VARS,
         _ => Reads::default(),
     };
+}
+
+/// Whether a table of a system schema differs from server to server: all that is measured, and the state of replication,
+/// logs and storage.
+fn tells_of_server(schema: &str, table: &str) -> bool {
+    match schema {
+        "information_schema" => {
+            ["innodb_", "global_", "events", "files"].iter().any(|family| table.starts_with(family))
+        }
+        "mysql" => table.contains("gtid") || table.contains("log") || table.starts_with("slave_"),
+        // Session variables and the session's own status are any connection's.
+        "performance_schema" => !table.starts_with("session_"),
+        _ => true,
+    }
 }
 
 /// Keywords that lock, count or draw from a sequence.
@@ -297,7 +336,10 @@ fn touch(statement: &mut Statement, builtin: Builtin, arguments: Arguments) {
             statement.raise(Access::Writer);
             statement.reads |= Reads::CONNECTION_STATE;
         }
-        Builtin::WriterOnly => statement.raise(Access::Writer),
+        Builtin::WriterOnly => {
+            statement.raise(Access::Writer);
+            statement.reads |= Reads::SERVER;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a statement goes, and why. The one function that decides; everything it needs is an argument.
 
-use crate::analysis::{Access, Analysis, Effect, StatementKind};
+use crate::analysis::{Access, Analysis, Effect, Reads, StatementKind};
 use crate::hint::{Hint, HintRole};
 
 /// The open transaction of a session, as the last server status and the session's own BEGIN tell.
@@ -31,6 +31,8 @@ pub enum Role {
     Held,
     /// The confirmed writer of the pair.
     Writer,
+    /// The confirmed writer; while there is none, a replica that is fresh enough and would answer alike.
+    WriterIfAny,
     /// A replica that is fresh enough, or the writer when none is.
     Replica,
     /// Whatever connection is at hand.
@@ -104,15 +106,27 @@ fn choose(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> (R
         (Access::Write, _) => (Role::Writer, RouteReason::Write),
         (Access::Session, _) => (Role::Any, RouteReason::SessionOnly),
         (_, Some(HintRole::Writer)) => (Role::Writer, RouteReason::Hint),
-        // With autocommit off a plain read opens a transaction that may write later.
-        (_, _) if !facts.autocommit => (Role::Writer, RouteReason::AutocommitOff),
         // A session that is bound to a connection writes there too, so that must not be a replica's.
-        _ if a.effects().any(Effect::binds_connection) => (Role::Writer, RouteReason::NeedsWriter),
+        _ if a.effects().any(Effect::binds_connection) => (Role::Writer, reason_for_writer(facts)),
+        // With autocommit off a plain read opens a transaction that may write later.
+        (_, _) if !facts.autocommit => (writer_of(a, facts), RouteReason::AutocommitOff),
         (Access::Writer | Access::Read, Some(HintRole::Replica)) => (Role::Replica, RouteReason::Hint),
-        (Access::Writer, None) => (Role::Writer, RouteReason::NeedsWriter),
-        (Access::Read, None) if facts.in_system_schema => (Role::Writer, RouteReason::NeedsWriter),
+        (Access::Writer, None) => (writer_of(a, facts), RouteReason::NeedsWriter),
+        (Access::Read, None) if facts.in_system_schema => (writer_of(a, facts), RouteReason::NeedsWriter),
         (Access::Read, None) => (Role::Replica, RouteReason::Read),
     }
+}
+
+fn reason_for_writer(facts: &SessionFacts) -> RouteReason {
+    if facts.autocommit { RouteReason::NeedsWriter } else { RouteReason::AutocommitOff }
+}
+
+/// The writer for what only reads; no other server will do where the answer tells of the server itself. (Which of the
+/// tables of a system schema does, is known where its name is written.)
+fn writer_of(a: &Analysis, facts: &SessionFacts) -> Role {
+    let own = Reads::SERVER | Reads::PROCESSLIST | Reads::ANYTHING;
+    let unclear = facts.in_system_schema && a.access() == Access::Read;
+    if unclear || a.reads().intersects(own) { Role::Writer } else { Role::WriterIfAny }
 }
 
 /// Whether the text begins a transaction that stays open after it, and if so whether a read-only one.
@@ -164,7 +178,7 @@ mod tests {
     fn reads_go_to_replicas_and_the_rest_to_the_writer() {
         assert_eq!(route("SELECT * FROM t", None, IDLE), Role::Replica);
         assert_eq!(route("SELECT * FROM t", Some(HintRole::Writer), IDLE), Role::Writer);
-        assert_eq!(route("SHOW TABLES", None, IDLE), Role::Writer);
+        assert_eq!(route("SHOW TABLES", None, IDLE), Role::WriterIfAny);
         assert_eq!(route("SHOW TABLES", Some(HintRole::Replica), IDLE), Role::Replica);
         assert_eq!(route("UPDATE t SET a = 1", Some(HintRole::Replica), IDLE), Role::Writer);
         assert_eq!(route("SELECT 1; UPDATE t SET a = 1", None, IDLE), Role::Writer);
@@ -182,12 +196,52 @@ mod tests {
     }
 
     #[test]
+    fn without_a_writer_replicas_answer_what_any_server_knows() {
+        let anybody = [
+            "SELECT @@version_comment, @@session.sql_mode",
+            "SHOW SESSION VARIABLES LIKE 'lower_case_%'",
+            "SHOW FULL COLUMNS FROM t",
+            "SHOW CREATE TABLE t",
+            "SHOW SESSION STATUS LIKE 'Ssl_cipher'",
+            "SELECT * FROM information_schema.tables",
+            "SELECT user FROM mysql.user",
+            "EXPLAIN SELECT * FROM t",
+        ];
+        for text in anybody {
+            assert_eq!(route(text, None, IDLE), Role::WriterIfAny, "{text}");
+        }
+        let the_writer = [
+            "SHOW MASTER STATUS",
+            "SHOW BINARY LOGS",
+            "SHOW REPLICA STATUS",
+            "SHOW PROCESSLIST",
+            "SHOW GLOBAL STATUS",
+            "SHOW ENGINE INNODB STATUS",
+            "SHOW EVENTS",
+            "SELECT @@server_id",
+            "SELECT @@GLOBAL.gtid_binlog_pos",
+            "SELECT @@read_only, @@version",
+            "SELECT * FROM information_schema.processlist",
+            "SELECT * FROM information_schema.GLOBAL_STATUS",
+            "SELECT * FROM performance_schema.threads",
+            "SELECT * FROM mysql.gtid_slave_pos",
+            "SELECT IS_FREE_LOCK('a')",
+            "SELECT LOAD_FILE('a')",
+            "SELECT @@version FOR UPDATE",
+            "SELECT GET_LOCK('a', 1)",
+        ];
+        for text in the_writer {
+            assert_eq!(route(text, None, IDLE), Role::Writer, "{text}");
+        }
+    }
+
+    #[test]
     fn a_transaction_decides_before_the_statement() {
         assert_eq!(route("BEGIN", None, IDLE), Role::Writer);
         assert_eq!(route("START TRANSACTION READ ONLY", None, IDLE), Role::Replica);
         assert_eq!(route("START TRANSACTION READ ONLY; DELETE FROM t", None, IDLE), Role::Writer);
         assert_eq!(route("SELECT 1", None, SessionFacts { transaction: TxFacts::ReadWrite, ..IDLE }), Role::Held);
-        assert_eq!(route("SELECT 1", None, SessionFacts { autocommit: false, ..IDLE }), Role::Writer);
+        assert_eq!(route("SELECT 1", None, SessionFacts { autocommit: false, ..IDLE }), Role::WriterIfAny);
         assert_eq!(route("SELECT 1", None, SessionFacts { pinned: true, ..IDLE }), Role::Held);
     }
 }

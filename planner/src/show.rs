@@ -28,11 +28,39 @@ fn subject(phrase: Phrase<'_>) -> (StatementKind, Reads) {
         _ if counts => (StatementKind::ShowErrors, Reads::DIAGNOSTICS),
         "STATUS" | "PROFILE" | "PROFILES" | "USER_VARIABLES" => (StatementKind::Show, Reads::CONNECTION_STATE),
         "VARIABLES" => (StatementKind::Show, Reads::SYSTEM_VARS),
+        "GLOBAL" if phrase.is(at + 1, "VARIABLES") => (StatementKind::Show, Reads::default()),
         // SHOW EXPLAIN FOR and SHOW ANALYZE FOR take a connection's id.
         "PROCESSLIST" | "EXPLAIN" | "ANALYZE" => (StatementKind::Show, Reads::PROCESSLIST),
-        _ => (StatementKind::Show, Reads::default()),
+        subject if ALIKE.contains(&subject) => (StatementKind::Show, Reads::default()),
+        _ => (StatementKind::Show, Reads::SERVER),
     }
 }
+
+/// What all servers of a shard show alike that have the same data. (Events don't run on replicas, and say so.)
+const ALIKE: [&str; 22] = [
+    "CHARACTER",
+    "CHARSET",
+    "COLLATION",
+    "COLUMNS",
+    "CREATE",
+    "DATABASES",
+    "ENGINES",
+    "FIELDS",
+    "FUNCTION",
+    "GRANTS",
+    "INDEX",
+    "INDEXES",
+    "KEYS",
+    "PACKAGE",
+    "PLUGINS",
+    "PRIVILEGES",
+    "PROCEDURE",
+    "SCHEMAS",
+    "STORAGE",
+    "TABLE",
+    "TABLES",
+    "TRIGGERS",
+];
 
 /// EXPLAIN and its synonyms. Of a table it shows the columns, of a statement the plan.
 pub(crate) fn explain(phrase: Phrase<'_>, context: &Context<'_>) -> Statement {

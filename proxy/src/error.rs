@@ -42,7 +42,7 @@ impl ClientError {
     /// A limit of connections has been reached, of the proxy's or of a server's.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.code == 1040
+        is_connection_limit(self.code)
     }
 
     /// ER_UNKNOWN_COM_ERROR.
@@ -303,10 +303,27 @@ impl ClientError {
         Self::new(1231, b"42000", text)
     }
 
-    /// A backend refused the proxy's login for this account.
+    /// A server does not let the session's account in: the client's login at the proxy was right, so the fault is in
+    /// the accounts. `why` is the server's own word or what it asked for.
     #[must_use]
-    pub fn backend_login(server: &str, code: u16, message: &str) -> Self {
-        let text = format!("MySQL server {server} refused the login of this account: {message} ({code})");
-        if code == 1040 { Self::new(code, b"08004", text) } else { Self::new(1045, b"28000", text) }
+    pub fn backend_login(server: &str, user: &str, why: &str) -> Self {
+        let text = format!(
+            "Access denied by MySQL server {server} for its user '{user}' ({why}); the login at the proxy was right and \
+             nothing was executed. The account is missing there, has another password or plugin, or may not come from the \
+             proxy's host: see pointsman check"
+        );
+        Self::new(1045, b"28000", text)
     }
+
+    /// A limit of a server's own keeps the account out; with the server's code.
+    #[must_use]
+    pub fn backend_full(server: &str, code: u16, sqlstate: [u8; 5], message: &str) -> Self {
+        Self::new(code, &sqlstate, format!("MySQL server {server} takes no more: {message}; nothing was executed"))
+    }
+}
+
+/// ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED.
+#[must_use]
+pub fn is_connection_limit(code: u16) -> bool {
+    matches!(code, 1040 | 1203 | 1226)
 }

@@ -23,6 +23,10 @@ SELECT ROW_COUNT();
 -- ping
 ROLLBACK;
 BEGIN; DROP TABLE nope;
+-- only mariadb
+-- ping
+-- only mysql
+-- mask trackers,status
 -- ping
 SHOW WARNINGS;
 SET autocommit = 0; SELECT * FROM nope;
@@ -31,6 +35,10 @@ SELECT @@autocommit;
 SET autocommit = 1;
 BEGIN;
 TRUNCATE TABLE nope;
+-- only mariadb
+-- ping
+-- only mysql
+-- mask trackers,status
 -- ping
 BEGIN;
 SELEC 1;

@@ -18,8 +18,8 @@ struct Driver<'a> {
 }
 
 /// Debian keeps Go libraries here; they have no module files.
-const GO: &[(&str, &str)] = &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")];
-const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
+pub(crate) const GO: &[(&str, &str)] = &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")];
+pub(crate) const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 
 const SLUGS: [&str; 14] = [
     "mysqli",
@@ -156,13 +156,13 @@ fn accounts(group: &Group) -> Lab<String> {
     Ok(all)
 }
 
-fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).envs(environment.iter().copied()).current_dir(repository().join("tests/drivers"));
     command
 }
 
-fn succeeds(output: std::io::Result<Output>) -> bool {
+pub(crate) fn succeeds(output: std::io::Result<Output>) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 

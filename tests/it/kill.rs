@@ -165,3 +165,23 @@ fn a_late_kill_hits_nobody_else() -> Lab<()> {
     });
     Ok(())
 }
+
+#[test]
+fn an_unknown_number_is_unknown_also_while_no_connection_is_free() -> Lab<()> {
+    let group = GroupPlan::new(Kind::MariaDb).masters(1).replicas(0).start()?;
+    let pool = "[pool]\nmax_connections_per_server = 1\nwait_timeout_ms = 2000";
+    let proxy = Proxy::of(&group).more(pool).start()?;
+    let mut holder = proxy.client()?;
+    holder.sql("BEGIN")?;
+    assert_eq!(holder.value("SELECT 1 FOR UPDATE")?, "1");
+    let mut killer = proxy.client()?;
+    for kill in ["KILL 4000000", "KILL QUERY 4000000", "KILL CONNECTION 4000000"] {
+        assert_eq!(code(killer.sql(kill)), NO_SUCH_THREAD, "{kill}");
+    }
+    holder.sql("COMMIT")?;
+    // With a connection to be had, the error is found where a server's own would be.
+    assert_eq!(code(killer.sql("KILL 4000000")), NO_SUCH_THREAD);
+    let told = killer.sql("SHOW WARNINGS")?;
+    assert_eq!(told.first().and_then(|row| row[1].as_deref()), Some("1094"), "{told:?}");
+    Ok(())
+}

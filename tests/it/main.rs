@@ -1,10 +1,12 @@
 //! The integration tests: one program, real servers, the real proxy.
 
+mod accounts;
 mod applications;
 mod away;
 mod blocked;
 mod command_line;
 mod conformance;
+mod connects;
 mod defaults;
 mod differential;
 mod doors;
@@ -21,6 +23,7 @@ mod packaging;
 mod pins;
 mod prepared;
 mod process;
+mod read_only_times;
 mod reading;
 mod routing;
 mod schemas;

@@ -11,7 +11,7 @@ use crate::kind::Kind;
 use crate::server::Server;
 use crate::template::REPLICATION;
 
-/// How long a replica may take to catch up in a test.
+/// How long a replica may take to catch up in a test, as long as it applies nothing.
 const SYNC_LIMIT: Duration = Duration::from_secs(30);
 
 /// Lets `replica` replicate from `source`, from where it is.
@@ -63,17 +63,25 @@ pub fn position(server: &Server) -> Lab<String> {
     }
 }
 
-/// Waits until `replica` has applied `position` of its source.
-pub fn wait_for(replica: &Server, position: &str) -> Lab<()> {
+/// Waits until `replica` has applied `goal` of its source, as long as it gets on: a slow disk may take minutes for what
+/// a benchmark has loaded.
+pub fn wait_for(replica: &Server, goal: &str) -> Lab<()> {
     let seconds = SYNC_LIMIT.as_secs();
-    let answer = match replica.kind {
-        Kind::MariaDb => replica.value(&format!("SELECT MASTER_GTID_WAIT('{position}', {seconds})"))?,
-        Kind::MySql9 => replica.value(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{position}', {seconds})"))?,
-    };
-    if answer == "0" {
-        return Ok(());
+    let mut before = position(replica)?;
+    loop {
+        let answer = match replica.kind {
+            Kind::MariaDb => replica.value(&format!("SELECT MASTER_GTID_WAIT('{goal}', {seconds})"))?,
+            Kind::MySql9 => replica.value(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{goal}', {seconds})"))?,
+        };
+        if answer == "0" {
+            return Ok(());
+        }
+        let now = position(replica)?;
+        if now == before {
+            return Err(LabError::Timeout { what: format!("server {} applies {goal}", replica.id), seconds });
+        }
+        before = now;
     }
-    Err(LabError::Timeout { what: format!("server {} applies {position}", replica.id), seconds })
 }
 
 /// Holds up what `replica` applies, while it goes on answering reads: lag grows until the guard is dropped.

@@ -4,13 +4,13 @@ use super::conn::{Actual, BackendConn, BackendError, PoolKey, Readiness, SmallEr
 use super::limits::Slot;
 use super::prepared::PreparedStatements;
 use crate::core::Core;
-use crate::error::ClientError;
+use crate::error::{ClientError, is_connection_limit};
 use crate::login::backend::{BackendAddress, BackendLogin, BackendTarget, Compression, ConnectError, connect};
 use crate::net::tls::BackendTls;
 use crate::servers::Server;
 use pointsman_planner::ServerKind;
 use pointsman_protocol::Capabilities;
-use pointsman_protocol::auth::Secret;
+use pointsman_protocol::auth::{AuthError, Secret};
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::row::text_values;
 use pointsman_shard_map::ServerAddr;
@@ -43,14 +43,27 @@ pub enum OpenError {
 impl OpenError {
     /// In a client's words. Nothing has run, so a repetition is safe.
     #[must_use]
-    pub fn to_client(&self, server: &Server) -> ClientError {
+    pub fn to_client(&self, server: &Server, user: &str) -> ClientError {
         let name = server.addr.to_string();
         match self {
-            Self::Connect(ConnectError::Refused(f)) => ClientError::backend_login(&name, f.code, &f.message),
+            Self::Connect(ConnectError::Refused(f)) if is_connection_limit(f.code) => {
+                ClientError::backend_full(&name, f.code, f.sqlstate, &f.message)
+            }
+            Self::Connect(ConnectError::Refused(f)) if f.code != ER_SERVER_SHUTDOWN => {
+                ClientError::backend_login(&name, user, &format!("{} {}", f.code, f.message))
+            }
+            // MySQL goes through a whole login for an account that it does not have, with a plugin of its choice, and
+            // asks for the password itself where the hash that it knows is another.
+            Self::Connect(ConnectError::Auth(e @ (AuthError::UnusableFromHash(_) | AuthError::Unsupported(_)))) => {
+                ClientError::backend_login(&name, user, &e.to_string())
+            }
             other => ClientError::unreachable(&name, &other.to_string()),
         }
     }
 }
+
+/// The server is on its way down.
+const ER_SERVER_SHUTDOWN: u16 = 1053;
 
 impl Core {
     /// Opens and prepares a connection. Cancel safe: a dropped attempt frees its place.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pointsman_shard_map::{ServerId, ShardId, ShardSpec};
@@ -36,6 +37,8 @@ pub struct Shard {
     spilled: AtomicU32,
     read_news: Notify,
     no_writer_reason: ArcSwapOption<&'static str>,
+    /// When the monitor found that there is no writer. 0: there is one, or nobody has found out.
+    writer_missing_since: AtomicU64,
 }
 
 /// One read that the writer has taken over; gives the place back when dropped.
@@ -68,6 +71,7 @@ impl Shard {
             spilled: AtomicU32::new(0),
             read_news: Notify::new(),
             no_writer_reason: ArcSwapOption::empty(),
+            writer_missing_since: AtomicU64::new(0),
         }
     }
 
@@ -125,7 +129,22 @@ impl Shard {
     }
 
     pub(crate) fn set_no_writer_reason(&self, reason: Option<&'static str>) {
+        let since = if reason.is_some() { Moment::now().as_micros() } else { 0 };
         self.no_writer_reason.store(reason.map(Arc::new));
+        let before = self.writer_missing_since.load(Ordering::SeqCst);
+        if (before == 0) != (since == 0) {
+            self.writer_missing_since.store(since, Ordering::SeqCst);
+            self.writer_news.send_modify(|n| *n += 1);
+        }
+    }
+
+    /// How long the monitor has known that there is no writer. None: there is one, or it has only not been confirmed
+    /// again in time.
+    #[must_use]
+    pub fn writer_missing_for(&self) -> Option<Duration> {
+        let since = self.writer_missing_since.load(Ordering::SeqCst);
+        let missing = since != 0 && self.confirmed_writer().is_none();
+        missing.then(|| Duration::from_micros(Moment::now().as_micros().saturating_sub(since)))
     }
 
     /// Waits until a writer is confirmed. Without end, unless the caller sets one.
@@ -138,6 +157,17 @@ impl Shard {
             }
             if news.changed().await.is_err() {
                 return self.confirmed_writer();
+            }
+        }
+    }
+
+    /// Waits until a writer is confirmed, or the monitor finds that there is none.
+    pub async fn wait_for_writer_or_loss(&self) -> Option<ServerId> {
+        let mut news = self.writer_news.subscribe();
+        loop {
+            let writer = self.confirmed_writer();
+            if writer.is_some() || self.writer_missing_for().is_some() || news.changed().await.is_err() {
+                return writer;
             }
         }
     }

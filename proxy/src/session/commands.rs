@@ -59,10 +59,10 @@ impl Session {
             Command::ResetConnection => self.reset_connection(sequence).await,
             Command::ChangeUser => self.change_user(body, sequence).await,
             Command::ProcessKill => self.process_kill(body, sequence).await,
-            Command::Statistics => self.forward(wire, ReplyKind::Text, sequence).await,
+            Command::Statistics => self.forward(wire, ReplyKind::Text, Role::WriterIfAny, sequence).await,
             Command::FieldList => self.field_list(wire, sequence).await,
-            Command::ProcessInfo => self.forward(wire, ReplyKind::Results, sequence).await,
-            Command::Refresh | Command::Debug => self.forward(wire, ReplyKind::Single, sequence).await,
+            Command::ProcessInfo => self.forward(wire, ReplyKind::Results, Role::Writer, sequence).await,
+            Command::Refresh | Command::Debug => self.forward(wire, ReplyKind::Single, Role::Writer, sequence).await,
             Command::BinlogDump | Command::BinlogDumpGtid | Command::RegisterReplica => {
                 self.answer_error(sequence, &ClientError::not_supported("replication protocol")).await
             }
@@ -100,22 +100,22 @@ impl Session {
         told
     }
 
-    /// Sends a command to the writer (or the connection in hand) as it is and relays the reply.
-    async fn forward(&mut self, wire: &[u8], kind: ReplyKind, sequence: u8) -> Step {
+    /// Sends a command to the writer (or the connection in hand) as it is and relays the reply. `role`: without one.
+    async fn forward(&mut self, wire: &[u8], kind: ReplyKind, role: Role, sequence: u8) -> Step {
         let analysis = Rc::new(plain_analysis(StatementKind::Show, Vec::new()));
-        let role = if self.is_bound() { Role::Held } else { Role::Writer };
+        let role = if self.is_bound() { Role::Held } else { role };
         self.forward_to(Packets::as_sent(wire, kind, sequence), role, &analysis).await
     }
 
     /// MySQL warns that the command is deprecated, behind the warnings of the last statement.
     async fn field_list(&mut self, wire: &[u8], sequence: u8) -> Step {
         if self.state.reading.server == ServerKind::MariaDb {
-            return self.forward(wire, ReplyKind::Rows, sequence).await;
+            return self.forward(wire, ReplyKind::Rows, Role::WriterIfAny, sequence).await;
         }
         let before = self.take_captured();
         let mut packets = Packets::as_sent(wire, ReplyKind::Rows, sequence);
         packets.reads = Reads::DIAGNOSTICS;
-        let role = if self.is_bound() { Role::Held } else { Role::Writer };
+        let role = if self.is_bound() { Role::Held } else { Role::WriterIfAny };
         let analysis = Rc::new(plain_analysis(StatementKind::Show, Vec::new()));
         let step = self.forward_to(packets, role, &analysis).await?;
         self.continue_captured(before).await;

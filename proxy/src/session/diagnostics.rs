@@ -50,10 +50,11 @@ impl Session {
     }
 
     /// An error of the proxy's own that stands for one of a server's: a server is made to raise it, so that SHOW
-    /// WARNINGS and GET DIAGNOSTICS find it there.
+    /// WARNINGS and GET DIAGNOSTICS find it there. It is told in any case: where all connections are in use, nobody
+    /// waits for one.
     pub(super) async fn raise(&mut self, sequence: u8, error: &ClientError) -> Step {
         let message = error.message.replace('\'', "''");
-        if message.contains('\\') {
+        if message.contains('\\') || !self.has_connection_at_once().await {
             return self.answer_error(sequence, error).await;
         }
         let state = String::from_utf8_lossy(&error.sqlstate);

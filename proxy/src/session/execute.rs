@@ -224,6 +224,7 @@ impl Session {
         match request.plan.role {
             // A writer was confirmed when it was chosen, so that the clock need not be asked for each read.
             Role::Replica => self.core.shared.servers.shard(self.shard).last_confirmed() != Some(conn.server.id),
+            Role::WriterIfAny => !self.is_at_writer(conn),
             _ => is_refused_whole(request.analysis),
         }
     }

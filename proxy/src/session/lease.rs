@@ -83,6 +83,7 @@ impl Session {
         }
         match plan.role {
             Role::Held | Role::Writer => self.writer().await,
+            Role::WriterIfAny => self.writer_if_any(plan, exclude).await,
             Role::Replica => self.reader(plan, exclude).await,
             Role::Any => self.any().await,
         }
@@ -151,6 +152,10 @@ impl Session {
         let right_server = match plan.role {
             Role::Any => true,
             Role::Held | Role::Writer => on_writer(),
+            Role::WriterIfAny if conn.server.takes_reads() => {
+                self.shard().writer_missing_for().is_some() && is_within(conn, plan)
+            }
+            Role::WriterIfAny => on_writer(),
             Role::Replica if conn.server.takes_reads() => is_within(conn, plan),
             // A read may stay on the writer for the moment; it is always fresh enough there.
             Role::Replica => {
@@ -181,9 +186,8 @@ impl Session {
             return Ok((Some(writer), 0));
         }
         let wait = self.core.config().monitor.no_writer_wait;
-        let news = self.client.heed(self.core.shared.timers.timeout(wait, Box::pin(shard.wait_for_writer())));
-        let news = Box::pin(news).await?;
-        Ok((news.unwrap_or_else(|_| shard.confirmed_writer()), wait.as_millis() as u64))
+        let news = self.heeded(wait, shard.wait_for_writer()).await?;
+        Ok((news.or_else(|| shard.confirmed_writer()), wait.as_millis() as u64))
     }
 
     /// Whether there is a confirmed writer, after a wait for it.
@@ -196,6 +200,42 @@ impl Session {
         let (writer, waited) = self.confirmed_writer(&shard).await?;
         let writer = writer.ok_or_else(|| ClientError::no_writer(&shard.name, waited))?;
         self.lease_from(writer, None).await
+    }
+
+    /// The writer for what only reads, else a replica.
+    async fn writer_if_any(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
+        match self.shard().confirmed_writer() {
+            Some(writer) => self.lease_from(writer, None).await,
+            None => Box::pin(self.instead_of_writer(plan, exclude)).await,
+        }
+    }
+
+    /// A question is answered by a replica as soon as the writer is known to be gone. A read that opens a transaction,
+    /// with autocommit off, could be followed by a write, which must fail there: it waits as long as a switch of the
+    /// writer may take, counted from when it was lost.
+    async fn instead_of_writer(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
+        let shard = self.shard();
+        let patience = self.core.config().monitor.no_writer_wait;
+        let writer = if plan.reason == RouteReason::AutocommitOff {
+            let left = patience.saturating_sub(shard.writer_missing_for().unwrap_or_default());
+            self.heeded(left, shard.wait_for_writer()).await?.or_else(|| shard.confirmed_writer())
+        } else {
+            self.heeded(patience, shard.wait_for_writer_or_loss()).await?
+        };
+        match writer {
+            Some(writer) => self.lease_from(writer, None).await,
+            None => self.reader(plan, exclude).await,
+        }
+    }
+
+    /// What a wait for the writer gives within the limit, unless the session ends meanwhile.
+    async fn heeded(
+        &self,
+        limit: Duration,
+        wait: impl Future<Output = Option<ServerId>>,
+    ) -> Result<Option<ServerId>, Heard> {
+        let news = self.client.heed(self.core.shared.timers.timeout(limit, Box::pin(wait)));
+        Ok(Box::pin(news).await?.unwrap_or(None))
     }
 
     /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer. It has to
@@ -264,6 +304,25 @@ impl Session {
         Ok(Lease { conn, spill })
     }
 
+    /// Whether the session has a connection in hand, or gets one of a server that takes reads without waiting for its
+    /// turn.
+    pub(super) async fn has_connection_at_once(&mut self) -> bool {
+        if self.lease.is_some() || self.is_bound() || self.core.config().always_switch {
+            return true;
+        }
+        let (shard, random) = (self.shard(), self.core.random());
+        let request = ReadRequest { token: self.freshness.token.as_deref(), random, ..ReadRequest::default() };
+        let Some(id) = choose_reader(&shard, &request).server().or_else(|| any_server(&shard, random)) else {
+            return false;
+        };
+        let server = self.core.shared.servers.server(id).clone();
+        self.lease = Box::pin(self.connection_slowly(&server, Duration::ZERO)).await.ok();
+        if let Some(conn) = &self.lease {
+            self.client.cell.handle.lease_taken(id, conn.thread_id);
+        }
+        self.lease.is_some()
+    }
+
     pub(super) fn key(&self, server: ServerId) -> PoolKey {
         let class = self.client.capabilities & Capabilities::LOGIN_CLASS;
         PoolKey { server, account: self.identity.number, class: class.bits() }
@@ -305,7 +364,7 @@ impl Session {
                     Ok(conn) => return Ok(conn),
                     Err(e) => {
                         tracing::warn!(server = %server.addr, error = %e, "no connection for a session");
-                        e.to_client(server)
+                        e.to_client(server, &self.identity.user)
                     }
                 }
             }

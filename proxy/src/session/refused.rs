@@ -47,7 +47,7 @@ impl Session {
     /// Learns how the transaction stands behind a refusal, and what else the refused statement has changed.
     pub(super) async fn learn_status(&mut self, conn: &mut BackendConn, outcome: &mut Outcome) {
         let shared = self.core.shared.clone();
-        let told = shared.timers.timeout(STATUS_LIMIT, self.ask_status(conn, outcome)).await;
+        let told = shared.timers.timeout(STATUS_LIMIT, Box::pin(self.ask_status(conn, outcome))).await;
         if !matches!(told, Ok(Ok(()))) {
             tracing::warn!(server = %conn.server.addr, "lost a connection after an error");
             conn.readiness = Readiness::Broken;
@@ -63,7 +63,7 @@ impl Session {
         let reply = conn.roundtrip(&wire, ReplyKind::Single, &self.core.buffers).await?;
         let payload = reply.wire.get(HEADER_LEN..).unwrap_or_default();
         let warnings = outcome.warnings;
-        outcome.note_end(&end_of(payload, conn.capabilities)?);
+        outcome.note_end(&end_of(payload, conn.capabilities)?, &self.core.buffers);
         outcome.warnings = warnings;
         // They are in the outcome now.
         conn.late_gtids = None;

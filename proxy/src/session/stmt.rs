@@ -296,7 +296,7 @@ impl Session {
         let cursor = execution.parsed.wants_cursor().then_some(id);
         if cursor.is_some() && plan.reason == RouteReason::Read {
             // The session's writes while the cursor is open go over the same connection.
-            plan = RoutePlan { role: Role::Writer, reason: RouteReason::NeedsWriter, ..plan };
+            plan = RoutePlan { role: Role::WriterIfAny, reason: RouteReason::NeedsWriter, ..plan };
         }
         let request = Request {
             wire: &[],
