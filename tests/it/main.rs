@@ -20,6 +20,7 @@ mod mysql9;
 mod packaging;
 mod pins;
 mod prepared;
+mod prepared_state;
 mod process;
 mod reading;
 mod routing;
