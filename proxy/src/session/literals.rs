@@ -91,7 +91,7 @@ impl Session {
         Some(Meaning {
             client: charset("character_set_client"),
             connection: charset("character_set_connection"),
-            collation: wanted.vars.get("collation_connection").unwrap_or_else(|| handshake.name.as_bytes()),
+            collation: wanted.vars.get("collation_connection").unwrap_or(handshake.name.as_bytes()),
         })
     }
 }
