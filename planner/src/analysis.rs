@@ -154,8 +154,14 @@ pub enum Effect {
     StatementVar {
         name: String,
     },
-    /// `SET @name := literal`; the literal's own bytes, replayable as they stand.
+    /// `SET @name := literal`; text that means the same however it is read, replayable as it stands.
     UserVarLiteral {
+        name: String,
+        value: Vec<u8>,
+    },
+    /// `SET @name := 'string'`; its bytes in the client's character set. What they mean depends on the connection's
+    /// character set and collation.
+    UserVarString {
         name: String,
         value: Vec<u8>,
     },
@@ -310,6 +316,7 @@ impl Effect {
             | Self::ImplicitCommit
             | Self::Kill { .. } => false,
             Self::OneShotVar { .. }
+            | Self::UserVarString { .. }
             | Self::UserVarComputed { .. }
             | Self::CreateTemporaryTable { .. }
             | Self::LockTables

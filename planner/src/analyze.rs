@@ -30,7 +30,7 @@ pub fn analyze(text: &[u8], reading: &Reading, routines: &Routines) -> Analysis 
 /// Whether the effect holds something that the fingerprint leaves out.
 fn carries_literal(effect: &Effect) -> bool {
     match effect {
-        Effect::UserVarLiteral { .. } | Effect::Kill { .. } => true,
+        Effect::UserVarLiteral { .. } | Effect::UserVarString { .. } | Effect::Kill { .. } => true,
         Effect::PrepareText { text, .. } => matches!(text, PreparedText::Literal(_)),
         Effect::GetLock { name } | Effect::ReleaseLock { name } => name.is_some(),
         _ => false,

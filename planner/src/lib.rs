@@ -22,6 +22,7 @@ mod facts;
 pub mod found_rows;
 pub mod hint;
 pub mod lex;
+mod literal;
 mod phrase;
 pub mod plan;
 mod query;

@@ -7,6 +7,7 @@ use crate::analysis::{Access, Effect, Reads, Statement, StatementKind};
 use crate::analyze;
 use crate::draft::Context;
 use crate::facts::{gather, has_foreign_verb};
+use crate::literal;
 use crate::phrase::Phrase;
 use crate::reading::ServerKind;
 use crate::token::TokenKind;
@@ -262,8 +263,9 @@ fn user_variable(statement: &mut Statement, item: Phrase<'_>, name: String, cont
         return statement.becomes_unknown();
     }
     let value = item.from(2);
-    if is_constant(value) && is_plain_name(item) {
-        return statement.add(Effect::UserVarLiteral { name, value: value.text().to_vec() });
+    let literal = literal::assignment(&name, value, context.reading).filter(|_| is_plain_name(item));
+    if let Some(effect) = literal {
+        return statement.add(effect);
     }
     statement.raise(Access::Writer);
     statement.add(Effect::UserVarComputed { name });
@@ -273,28 +275,6 @@ fn user_variable(statement: &mut Statement, item: Phrase<'_>, name: String, cont
 /// Names beyond ASCII compare by a collation (`@a` is `@ä`), and escapes would have to be undone.
 fn is_plain_name(item: Phrase<'_>) -> bool {
     item.bytes(0).is_ascii() && !item.bytes(0).contains(&b'\\')
-}
-
-/// A literal that means the same wherever it is replayed: with a sign, an introducer, or in pieces.
-fn is_constant(value: Phrase<'_>) -> bool {
-    let signs = (0..value.len()).take_while(|&at| value.is_punctuation(at, b'-') || value.is_punctuation(at, b'+'));
-    let signs = signs.count();
-    let rest = value.from(signs);
-    match rest.kind(0) {
-        // Only an introducer may stand before its string; anything else is an operation.
-        Some(TokenKind::Word) if rest.len() == 1 => signs == 0 && rest.is_any(0, &["NULL", "TRUE", "FALSE"]),
-        Some(TokenKind::Word) => {
-            let introduced = rest.bytes(0).starts_with(b"_")
-                && matches!(rest.kind(1), Some(TokenKind::String | TokenKind::Hex | TokenKind::Bit));
-            signs == 0 && rest.len() == 2 && introduced
-        }
-        Some(TokenKind::String | TokenKind::National) => {
-            signs == 0 && (1..rest.len()).all(|at| rest.kind(at) == Some(TokenKind::String))
-        }
-        Some(TokenKind::Integer | TokenKind::Decimal | TokenKind::Float) => rest.len() == 1 && signs <= 1,
-        Some(TokenKind::Hex | TokenKind::Bit | TokenKind::Null) => rest.len() == 1 && signs == 0,
-        _ => false,
-    }
 }
 
 /// What the value's expression touches. A subquery reads data in the middle of a change of the session.

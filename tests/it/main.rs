@@ -22,6 +22,7 @@ mod mysql9;
 mod packaging;
 mod pins;
 mod prepared;
+mod prepared_state;
 mod process;
 mod read_only_times;
 mod reading;

@@ -71,6 +71,8 @@ pub struct Prepared {
     pub runs: u32,
     /// Its first run raised warnings, which MariaDB may give at that one only.
     pub first_warned: bool,
+    /// The schema that it was prepared in first is gone; it may come back.
+    pub lacks_schema: bool,
 }
 
 /// A connection to a server. Closed when dropped; the place in the pool comes free with it.

@@ -11,7 +11,7 @@ const PER_CONNECTION: usize = 256;
 impl Prepared {
     #[must_use]
     pub fn new(id: u32, used: u64) -> Self {
-        Self { id, types: None, used, runs: 0, first_warned: false }
+        Self { id, types: None, used, runs: 0, first_warned: false, lacks_schema: false }
     }
 }
 

@@ -1,6 +1,7 @@
 //! GET DIAGNOSTICS: what it can tell of each condition is copied with the list of warnings before the connection is
 //! given back. From then on it is answered here, and its user variables are literals that move with the session.
 
+use super::literals::in_hex;
 use super::results::{CapturedDiagnostics, Diagnostics};
 use super::{Next, Session, Step};
 use crate::backend::conn::{BackendConn, BackendError};
@@ -191,8 +192,5 @@ fn literal(item: &str, value: &[u8]) -> Vec<u8> {
     if matches!(item, "MYSQL_ERRNO" | "ROW_NUMBER") {
         return unsigned(&String::from_utf8_lossy(value));
     }
-    let mut text = b"_utf8mb3 x'".to_vec();
-    text.extend(value.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()));
-    text.push(b'\'');
-    text
+    in_hex(b"utf8mb3", None, value)
 }

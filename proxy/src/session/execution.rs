@@ -14,6 +14,7 @@ use pointsman_protocol::command::COM_STMT_PREPARE;
 use pointsman_protocol::frame::{HEADER_LEN, put_packet};
 use pointsman_protocol::response::ReplyKind;
 use pointsman_protocol::stmt::{Execute, PrepareOk, set_statement_id};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// What a connection that has not seen a statement needs to prepare it.
@@ -22,12 +23,23 @@ pub(super) struct Source {
     pub key: StatementKey,
     /// The state it was prepared in; it is prepared again in the same.
     pub prepared_in: Wanted,
+    /// What a connection keeps it as: MySQL's statement is another one after each change of its parameters' types.
+    pub kept_as: Cell<StatementKey>,
+}
+
+impl Source {
+    pub fn new(text: Rc<[u8]>, key: StatementKey, prepared_in: Wanted) -> Self {
+        Self { text, key, prepared_in, kept_as: Cell::new(key) }
+    }
 }
 
 /// One execution, as [`Session::execute`] sends it.
 pub(super) struct Execution<'a> {
     pub source: Rc<Source>,
     pub types: Option<Rc<[u8]>>,
+    /// What the statement was kept as before this execution, and whether its types are others now.
+    pub kept_before: StatementKey,
+    pub retyped: bool,
     pub parsed: Execute<'a>,
     pub body: &'a [u8],
     /// None where there is none: most executions would pay an allocation for nothing.
@@ -64,6 +76,12 @@ impl Execution<'_> {
     pub fn text(&self) -> &[u8] {
         &self.source.text
     }
+
+    /// The client has never told the types of its parameters. Servers refuse it, unless all are NULL; but not where the
+    /// statement has types of another session's.
+    fn is_untyped(&self) -> bool {
+        self.types.is_none() && self.parsed.has_parameters()
+    }
 }
 
 impl Session {
@@ -77,10 +95,11 @@ impl Session {
         execution: &Execution<'_>,
         needs: Needs,
     ) -> Result<u8, Failure> {
-        let key = execution.source.key;
+        let key = self.kept_as(conn, execution);
         // MariaDB notes some things (keys that can't be used) at the first run of a statement only. So one that the client
         // runs for the first time is prepared again where its first run here had something to tell.
-        let usable = conn.prepared.get(&key).is_some_and(|p| !(execution.first && p.first_warned));
+        let again = |p: &Prepared| (execution.first && p.first_warned) || p.lacks_schema || execution.is_untyped();
+        let usable = conn.prepared.get(&key).is_some_and(|p| !again(p));
         if !usable {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
             Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
@@ -101,7 +120,40 @@ impl Session {
         sent.map(|()| next)
     }
 
-    /// Prepares the statement on a connection, in the state in which the client prepared it.
+    /// As what the connection keeps the statement that is to be executed. MySQL decides by the types of an execution what
+    /// the statement's expressions are, and keeps to that. So those executed with other types are other statements, and
+    /// one whose types change is no longer what it was for anybody else.
+    fn kept_as(&self, conn: &mut BackendConn, execution: &Execution<'_>) -> StatementKey {
+        let source = &execution.source;
+        if self.state.reading.server != ServerKind::MySql || !execution.parsed.has_parameters() {
+            return source.key;
+        }
+        let executed_before = execution.kept_before != source.key;
+        if executed_before && !execution.retyped && conn.prepared.contains(&execution.kept_before) {
+            source.kept_as.set(execution.kept_before);
+            return execution.kept_before;
+        }
+        let types = execution.types.as_deref();
+        let keys = &self.core.shared.statement_keys;
+        let fresh = keys.key((source.key, types));
+        let retyped = keys.key((execution.kept_before, types));
+        let (key, from) = if !executed_before || !execution.retyped {
+            (fresh, source.key)
+        } else if conn.prepared.contains(&retyped) || conn.prepared.contains(&execution.kept_before) {
+            (retyped, execution.kept_before)
+        } else {
+            (fresh, source.key)
+        };
+        if !conn.prepared.contains(&key) {
+            if let Some(prepared) = conn.prepared.take(&from) {
+                conn.prepared.insert(key, prepared);
+            }
+        }
+        source.kept_as.set(key);
+        key
+    }
+
+    /// Prepares the statement on a connection, read as it was when the client prepared it.
     async fn prepare_on(
         &mut self,
         conn: &mut BackendConn,
@@ -109,33 +161,38 @@ impl Session {
         execution: &Execution<'_>,
         needs: Needs,
     ) -> Result<(), Failure> {
-        let mut prefix = Vec::new();
         let source = &execution.source;
-        let commands = source.prepared_in.put_prefix(&mut prefix, conn, needs);
-        if commands.commands > 0 {
-            conn.send(&prefix).await.map_err(Failure::Send)?;
-            if let Some(missing) = read_prefix(conn, buf, commands).await? {
-                return Err(Failure::Prefix(missing));
+        let mut wanted = self.state.wanted.as_prepared_in(&source.prepared_in, &self.core.interner);
+        let missing = put_state(conn, buf, &wanted, needs).await?;
+        if missing.is_some() {
+            // Names without a schema find nothing there. Those with one need no other.
+            wanted.schema = Some(NO_SCHEMA.into());
+            if let Some(error) = put_state(conn, buf, &wanted, needs).await? {
+                return Err(Failure::Prefix(error));
             }
         }
-        source.prepared_in.adopt(conn, needs);
         let (wire, _) = frame_prepare(&source.text);
         conn.send(&wire).await.map_err(Failure::Send)?;
         let reply = conn.small_reply(buf, ReplyKind::Prepare).await.map_err(Failure::Send)?;
         if let Some(e) = reply.error {
             // The connection is fine; the statement no longer is (its table was dropped, say).
             conn.readiness = Readiness::Ready;
-            return Err(Failure::Prefix(ClientError::from_server(e.code, e.sqlstate, &e.message)));
+            let told = missing.unwrap_or_else(|| ClientError::from_server(e.code, e.sqlstate, &e.message));
+            return Err(Failure::Prefix(told));
         }
         let ok = PrepareOk::parse(payload(&reply.wire)).map_err(|e| Failure::Send(e.into()))?;
-        self.keep_prepared(conn, source.key, ok.statement_id).await;
+        let key = source.kept_as.get();
+        self.keep_prepared(conn, key, ok.statement_id).await;
+        if let Some(prepared) = conn.prepared.get_mut(&key) {
+            prepared.lacks_schema = missing.is_some();
+        }
         Ok(())
     }
 
     /// Takes note of a run that raised warnings.
     pub(super) fn after_warnings(&self, conn: &mut BackendConn, execution: &Execution<'_>) {
         if self.state.reading.server == ServerKind::MariaDb {
-            let first = conn.prepared.get_mut(&execution.source.key).filter(|p| p.runs == 1);
+            let first = conn.prepared.get_mut(&execution.source.kept_as.get()).filter(|p| p.runs == 1);
             first.into_iter().for_each(|p| p.first_warned = true);
         }
     }
@@ -144,10 +201,10 @@ impl Session {
     /// must not meet the next session's.
     pub(super) async fn after_refusal(&self, conn: &mut BackendConn, execution: &Execution<'_>) {
         if execution.long_data.is_none() {
-            if let Some(prepared) = conn.prepared.get_mut(&execution.source.key) {
+            if let Some(prepared) = conn.prepared.get_mut(&execution.source.kept_as.get()) {
                 prepared.types = None;
             }
-        } else if let Some(prepared) = conn.prepared.take(&execution.source.key) {
+        } else if let Some(prepared) = conn.prepared.take(&execution.source.kept_as.get()) {
             conn.close_statement(&prepared).await;
         }
     }
@@ -163,6 +220,28 @@ impl Session {
             conn.close_statement(&replaced).await;
         }
     }
+}
+
+/// A schema that every server has and every account may stand in.
+const NO_SCHEMA: &str = "information_schema";
+
+/// Brings a connection into a state to prepare a statement in; gives the refusal of its schema, in spite of which all the
+/// rest is done.
+async fn put_state(
+    conn: &mut BackendConn,
+    buf: &mut Buf,
+    wanted: &Wanted,
+    needs: Needs,
+) -> Result<Option<ClientError>, Failure> {
+    let mut prefix = Vec::new();
+    let commands = wanted.put_prefix(&mut prefix, conn, needs);
+    let mut missing = None;
+    if commands.commands > 0 {
+        conn.send(&prefix).await.map_err(Failure::Send)?;
+        missing = read_prefix(conn, buf, commands).await?;
+    }
+    wanted.adopt(conn, Needs { changes_schema: missing.is_some(), ..needs });
+    Ok(missing)
 }
 
 /// A COM_STMT_PREPARE of the session's own making, and the packet number of its reply.

@@ -15,6 +15,7 @@ mod freshness;
 mod infile;
 mod kill;
 mod lease;
+mod literals;
 mod long_data;
 mod names;
 pub mod outcome;

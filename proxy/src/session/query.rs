@@ -22,7 +22,7 @@ impl Session {
         let Ok(parsed) = parse_query(body, self.client.capabilities) else {
             return self.fail(sequence, &ClientError::malformed()).await;
         };
-        let analysis = self.executed(self.core.analyze(parsed.text, &self.state.reading));
+        let analysis = self.executed(self.with_literals(self.core.analyze(parsed.text, &self.state.reading)));
         let reads = analysis.reads();
         if may_answer_here(&analysis) {
             if let Some(step) = Box::pin(self.answer_here(&analysis, parsed.text, sequence)).await {

@@ -54,9 +54,14 @@ pub(super) struct Preparing {
 pub(super) struct StatementTable {
     statements: FxHashMap<u32, ClientStatement>,
     next_id: u32,
+    /// The last one, unless to prepare it failed: MariaDB's clients may call it by [`LAST_PREPARED`].
+    last: Option<u32>,
     /// Open on the lease.
     cursors: Vec<OpenCursor>,
 }
+
+/// The id by which MariaDB knows the statement that was prepared last, so that its execution may follow at once.
+const LAST_PREPARED: u32 = u32::MAX;
 
 /// A cursor has its statement on the connection for itself: the same text, prepared or executed once more, would close
 /// it or be taken for it.
@@ -82,6 +87,14 @@ impl Session {
         self.statements.as_mut()?.statements.get_mut(&id)
     }
 
+    /// The statement that a client's id stands for.
+    fn meant(&self, id: u32) -> u32 {
+        if id != LAST_PREPARED || self.state.reading.server != ServerKind::MariaDb {
+            return id;
+        }
+        self.statements.as_ref().and_then(|table| table.last).unwrap_or(id)
+    }
+
     /// The error of the server that the client believes to talk to.
     fn unknown_statement(&self, id: u32, mariadb: &str) -> ClientError {
         let command = if self.state.reading.server == ServerKind::MySql { "mysql_stmt_precheck" } else { mariadb };
@@ -94,7 +107,7 @@ impl Session {
             return self.answer_error(sequence, &ClientError::too_many_statements(limit)).await;
         }
         let text = &body[1..];
-        let analysis = self.core.analyze(text, &self.state.reading);
+        let analysis = self.with_literals(self.core.analyze(text, &self.state.reading));
         // The client's id is fixed for the session, so it can be part of the text.
         let rewritten = self.rewrite(text, &analysis, analysis.reads() & Reads::CONNECTION_ID);
         let sent = rewritten.as_ref().map(|t| frame_prepare(t));
@@ -122,6 +135,7 @@ impl Session {
             reads: reads | (analysis.reads() & Reads::DIAGNOSTICS),
             execute: None,
         };
+        self.table().last = None;
         let text: Rc<[u8]> = text.into();
         self.preparing = Some(Box::new(Preparing { key, definition, origin: None }));
         let mut outcome = Outcome::default();
@@ -141,7 +155,7 @@ impl Session {
     }
 
     fn add_statement(&mut self, id: u32, text: Rc<[u8]>, analysis: Rc<Analysis>, key: StatementKey, ok: PrepareOk) {
-        let source = Source { text, key, prepared_in: self.state.wanted.clone() };
+        let source = Source::new(text, key, self.state.wanted.clone());
         let statement = ClientStatement {
             source: Rc::new(source),
             analysis,
@@ -151,7 +165,9 @@ impl Session {
             types: None,
             long_data: LongDataStore::default(),
         };
-        self.table().statements.insert(id, statement);
+        let table = self.table();
+        table.statements.insert(id, statement);
+        table.last = Some(id);
     }
 
     /// None where what the statement looks like depends on this very connection.
@@ -219,6 +235,7 @@ impl Session {
 
     pub(super) async fn stmt_execute(&mut self, body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
+        let id = self.meant(id);
         let capabilities = self.client.capabilities;
         let Some(statement) = self.statement(id) else {
             return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_execute")).await;
@@ -232,12 +249,16 @@ impl Session {
         }
         let has_long_data = !statement.long_data.is_empty();
         let long_data = has_long_data.then(|| Rc::new(std::mem::take(&mut statement.long_data)));
-        if let Some(types) = parsed.types.filter(|t| statement.types.as_deref() != Some(t)) {
+        let kept_before = statement.source.kept_as.get();
+        let new_types = parsed.types.filter(|t| statement.types.as_deref() != Some(t));
+        if let Some(types) = new_types {
             statement.types = Some(types.into());
         }
         let execution = Execution {
             source: statement.source.clone(),
             types: statement.types.clone(),
+            kept_before,
+            retyped: new_types.is_some(),
             parsed,
             body,
             long_data,
@@ -279,8 +300,10 @@ impl Session {
             let prepared_in = execution.source.prepared_in.clone();
             let key = self.core.shared.statement_keys.key((&*text, prepared_in.hash_parts()));
             Box::new(Execution {
-                source: Rc::new(Source { text: text.into(), key, prepared_in }),
+                source: Rc::new(Source::new(text.into(), key, prepared_in)),
                 types: execution.types.clone(),
+                kept_before: key,
+                retyped: execution.types.is_some(),
                 parsed: execution.parsed,
                 body: execution.body,
                 long_data: execution.long_data.clone(),
@@ -319,7 +342,7 @@ impl Session {
             statement.columns = told;
         }
         if outcome.status.contains(Status::CURSOR_EXISTS) {
-            self.cursor_opened(id, execution.source.key);
+            self.cursor_opened(id, execution.source.kept_as.get());
         }
         Ok(next)
     }
@@ -333,6 +356,7 @@ impl Session {
 
     pub(super) async fn stmt_fetch(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
+        let id = self.meant(id);
         let Some(analysis) = self.statement(id).map(|s| s.analysis.clone()) else {
             return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_fetch")).await;
         };
@@ -397,7 +421,8 @@ impl Session {
     }
 
     pub(super) async fn stmt_close(&mut self, body: &[u8]) -> Step {
-        if let Ok(id) = statement_id(body) {
+        if let Ok(id) = statement_id(body).map(|id| self.meant(id)) {
+            self.table().last.take_if(|last| *last == id);
             self.close_cursor(id).await;
             self.table().statements.remove(&id);
             self.give_back_if_free().await;
@@ -407,6 +432,7 @@ impl Session {
 
     pub(super) async fn stmt_reset(&mut self, body: &[u8], sequence: u8) -> Step {
         let Ok(id) = statement_id(body) else { return self.fail(sequence, &ClientError::malformed()).await };
+        let id = self.meant(id);
         let Some(statement) = self.statement(id) else {
             return self.answer_error(sequence, &self.unknown_statement(id, "mysqld_stmt_reset")).await;
         };
@@ -430,7 +456,7 @@ impl Session {
     pub(super) async fn stmt_long_data(&mut self, body: &[u8]) -> Step {
         let core = self.core.clone();
         if let Ok(data) = LongData::parse(body) {
-            if let Some(statement) = self.statement(data.statement) {
+            if let Some(statement) = self.statement(self.meant(data.statement)) {
                 statement.long_data.append(&core, &data, statement.parameters).await;
             }
         }

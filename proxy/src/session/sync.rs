@@ -1,7 +1,7 @@
 //! Brings a connection into a session's state: schema, character sets, variables, user variables, the last
 //! insert id. What differs is written in front of the statement; mostly nothing does.
 
-use super::vars::{Vars, put_assignment};
+use super::vars::{Interner, Vars, put_assignment};
 use crate::backend::conn::{Actual, BackendConn};
 use pointsman_planner::{Reads, ServerKind};
 use pointsman_protocol::charset::{Collation, Family};
@@ -23,6 +23,24 @@ pub const NAMES_VARIABLES: [&str; 4] =
 
 /// Not a variable: the collation that SET NAMES ... COLLATE gave to the results, which no variable tells.
 pub const NAMES_COLLATION: &str = "names collation";
+
+/// What a server takes from the session when it prepares a statement, and keeps for all executions: how the text is read,
+/// and what MySQL decides as it resolves the expressions. All else is looked up by each execution; and to put some of it
+/// would end a transaction (autocommit) or be refused within one.
+const KEPT_BY_PREPARED: [&str; 12] = [
+    "sql_mode",
+    "old_mode",
+    "character_set_client",
+    "character_set_connection",
+    "character_set_results",
+    "collation_connection",
+    NAMES_COLLATION,
+    "default_collation_for_utf8mb4",
+    "character_set_collations",
+    "div_precision_increment",
+    "group_concat_max_len",
+    "lc_time_names",
+];
 
 /// The state of a session that moves with it from connection to connection.
 #[derive(Clone, Debug)]
@@ -75,6 +93,20 @@ impl Wanted {
     #[must_use]
     pub fn hash_parts(&self) -> impl std::hash::Hash + '_ {
         (&self.schema, &*self.vars, self.charset)
+    }
+
+    /// This state, but for what a statement keeps that was prepared in the state `then`.
+    #[must_use]
+    pub fn as_prepared_in(&self, then: &Self, interner: &Interner) -> Self {
+        let mut wanted = Self { schema: then.schema.clone(), charset: then.charset, ..self.clone() };
+        if !Rc::ptr_eq(&self.vars, &then.vars) {
+            let kept = KEPT_BY_PREPARED.iter().fold((*self.vars).clone(), |all, name| match then.vars.get(name) {
+                Some(value) => all.with(name, value),
+                None => all.without(name),
+            });
+            wanted.vars = interner.intern(kept);
+        }
+        wanted
     }
 
     /// Whether the connection is in this state already, as far as each statement sees it.

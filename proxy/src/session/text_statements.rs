@@ -2,6 +2,7 @@
 //! whether a lock was taken at all.
 
 use super::Session;
+use super::literals::bytes_of;
 use super::outcome::Outcome;
 use pointsman_planner::{Analysis, Effect, PreparedText, Reads, StatementKind};
 use pointsman_protocol::frame::{HEADER_LEN, Header};
@@ -40,7 +41,7 @@ impl Session {
             PreparedText::Unclear => None,
         };
         let Some(text) = text else { return };
-        let analysis = self.core.analyze(text.as_bytes(), &self.state.reading);
+        let analysis = self.with_literals(self.core.analyze(text.as_bytes(), &self.state.reading));
         let understood = matches!(&analysis.statements[..], [s] if s.kind != StatementKind::Opaque);
         if understood {
             self.pins.text_is(name, analysis);
@@ -50,9 +51,7 @@ impl Session {
     /// The text in a user variable that was set to a plain string.
     fn plain_value(&self, variable: &str) -> Option<String> {
         let (_, literal) = self.state.wanted.user_vars.iter().find(|(name, _)| name == variable)?;
-        let inner = literal.strip_prefix(b"'")?.strip_suffix(b"'")?;
-        let plain = inner.is_ascii() && !inner.contains(&b'\\') && !inner.contains(&b'\'');
-        plain.then(|| String::from_utf8_lossy(inner).into_owned())
+        String::from_utf8(bytes_of(literal)?).ok().filter(|text| text.is_ascii())
     }
 
     /// In which schema the effects of a statement take place. None: nobody knows for all of them.
