@@ -55,6 +55,7 @@ fn render_statement(statement: &Statement) -> String {
         match effect {
             pointsman_planner::Effect::UserVarString { name, value } => {
                 write!(out, " UserVarString(@{name} {})", String::from_utf8_lossy(value))
+                    .expect("a String takes everything")
             }
             pointsman_planner::Effect::UserVarLiteral { name, value } => {
                 write!(out, " UserVarLiteral(@{name} {})", String::from_utf8_lossy(value))

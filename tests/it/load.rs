@@ -62,12 +62,15 @@ fn a_gigabyte_for_a_slow_reader_costs_no_memory_and_its_statement_ends_with_it()
 }
 
 #[test]
-fn six_thousand_idle_clients_cost_8_kib_each() -> Lab<()> {
-    const CLIENTS: usize = 6_000;
+fn ten_thousand_idle_clients_cost_8_kib_each() -> Lab<()> {
+    const CLIENTS: usize = 10_000;
     const ALLOWED_KIB_EACH: f64 = 8.0;
     let group = one_master()?;
     // Both ends of each connection are files of a process with a limit (20,000 on small machines).
-    let proxy = Proxy::of(&group).more("[pool]\nmax_connections_per_server = 50").start()?;
+    let proxy = Proxy::of(&group)
+        .listen("max_client_connections = 10100")
+        .more("[pool]\nmax_connections_per_server = 50")
+        .start()?;
     proxy.client()?.value("SELECT 1")?;
     let (before, files) = (proxy.resident_kib(), proxy.open_files());
     let runtime = runtime()?;

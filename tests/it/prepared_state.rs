@@ -153,7 +153,7 @@ fn the_types_of_one_sessions_parameters_are_nothing_to_another() -> Lab<()> {
                 let mut session = Session::open(port);
                 session.refill();
                 let id = session.prepare(text);
-                session.execute(id, &[value.clone()]);
+                session.execute(id, std::slice::from_ref(&value));
                 session.execute(id, &[value]);
                 // The warnings in the packet between columns and rows are not known before the rows are.
                 session.seen.iter_mut().for_each(|(_, events)| events.retain(|e| !matches!(e, Event::Eof { .. })));
