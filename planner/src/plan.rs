@@ -1,6 +1,6 @@
 //! Where a statement goes, and why. The one function that decides; everything it needs is an argument.
 
-use crate::analysis::{Access, Analysis, Effect, StatementKind};
+use crate::analysis::{Access, Analysis, Effect, Reads, StatementKind};
 use crate::hint::{Hint, HintRole};
 
 /// The open transaction of a session, as the last server status and the session's own BEGIN tell.
@@ -54,6 +54,17 @@ pub enum RouteReason {
     Hint,
 }
 
+/// What a statement asks of the server to which its session is bound already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// What the session itself keeps there.
+    Nothing,
+    /// Data as new as a read's has to be.
+    FreshData,
+    /// That it is the writer, although the statement does not write: what it begins may.
+    Writer,
+}
+
 /// What is to be done with one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutePlan {
@@ -65,6 +76,15 @@ pub struct RoutePlan {
     pub writes: bool,
     /// The statement may commit what is open: whatever was written in it then counts as written now.
     pub commits: bool,
+    pub demand: Demand,
+}
+
+impl RoutePlan {
+    /// For what changes nothing and needs no data.
+    #[must_use]
+    pub fn without_data(role: Role, reason: RouteReason) -> Self {
+        Self { role, reason, max_lag_ms: None, writes: false, commits: false, demand: Demand::Nothing }
+    }
 }
 
 /// Decides the route of one analysed text.
@@ -73,7 +93,20 @@ pub fn plan(analysis: &Analysis, hint: &Hint, facts: &SessionFacts) -> RoutePlan
     let access = analysis.access();
     let (role, reason) = choose(analysis, access, hint, facts);
     let commits = facts.transaction == TxFacts::ReadWrite && may_commit(analysis);
-    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes: access == Access::Write, commits }
+    let demand = demand(analysis, access, hint, facts);
+    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes: access == Access::Write, commits, demand }
+}
+
+fn demand(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> Demand {
+    let outside = facts.transaction == TxFacts::None;
+    let reads = a.reads().intersects(Reads::TABLES | Reads::ANYTHING);
+    match begins(a) {
+        Some(false) => Demand::Writer,
+        Some(true) => Demand::FreshData,
+        None if outside && reads && (hint.role == Some(HintRole::Writer) || !facts.autocommit) => Demand::Writer,
+        None if reads && access >= Access::Read => Demand::FreshData,
+        None => Demand::Nothing,
+    }
 }
 
 /// Whether it may commit the transaction that is open before it. (SET autocommit = 1 does, and UNLOCK TABLES behind
