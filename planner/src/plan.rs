@@ -1,6 +1,6 @@
 //! Where a statement goes, and why. The one function that decides; everything it needs is an argument.
 
-use crate::analysis::{Access, Analysis, Effect, Reads, StatementKind};
+use crate::analysis::{Access, Analysis, Effect, Reads, Statement, StatementKind};
 use crate::hint::{Hint, HintRole};
 
 /// The open transaction of a session, as the last server status and the session's own BEGIN tell.
@@ -94,7 +94,9 @@ pub fn plan(analysis: &Analysis, hint: &Hint, facts: &SessionFacts) -> RoutePlan
     let (role, reason) = choose(analysis, access, hint, facts);
     let commits = facts.transaction == TxFacts::ReadWrite && may_commit(analysis);
     let demand = demand(analysis, access, hint, facts);
-    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes: access == Access::Write, commits, demand }
+    // Nobody who is bound elsewhere by a lock could give it back otherwise.
+    let writes = access == Access::Write && !only_releases_locks(analysis);
+    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes, commits, demand }
 }
 
 fn demand(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> Demand {
@@ -115,6 +117,17 @@ fn may_commit(a: &Analysis) -> bool {
     use StatementKind::{Begin, Commit, Execute, Set, UnlockTables};
     a.statements.iter().any(|s| matches!(s.kind, Commit | Begin | Set | UnlockTables | Execute))
         || a.effects().any(|e| matches!(e, Effect::ImplicitCommit | Effect::Unknown))
+}
+
+fn only_releases_locks(a: &Analysis) -> bool {
+    let releases = |e: &Effect| matches!(e, Effect::ReleaseLock { .. } | Effect::ReleaseAllLocks);
+    let plain = |s: &Statement| {
+        matches!(s.kind, StatementKind::Select | StatementKind::Do)
+            && !s.effects.is_empty()
+            && s.effects.iter().all(releases)
+            && !s.reads.intersects(Reads::TABLES | Reads::ANYTHING)
+    };
+    a.statements.iter().all(plain)
 }
 
 fn choose(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> (Role, RouteReason) {

@@ -30,7 +30,7 @@ const NET_WRITE_TIMEOUT_NAME: &str = "net_write_timeout";
 /// What is still hoped for of a server that has been sent something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hope {
-    /// Only the writer may do it: what another server says of it once that is the writer counts no longer.
+    /// Only the writer may do it: once another server is that, what a dead one may yet say counts no longer.
     AsWriter,
     /// Another server can do it as well: this one is left as soon as it is down.
     Elsewhere,
@@ -55,8 +55,9 @@ impl ServerWatch {
     pub(super) fn is_hopeless(&mut self, core: &Core, server: &Server) -> bool {
         let writer = core.shared.servers.shard(server.shard).confirmed_writer();
         let replaced = writer.is_some_and(|writer| writer != server.id);
+        // One that still lives is read-only: what it says of a statement is true.
         if replaced && self.hope == Hope::AsWriter {
-            return true;
+            return !server.is_up();
         }
         let replaceable = replaced || server.role == Role::Replica || self.hope == Hope::Elsewhere;
         self.looks_down = if replaceable && !server.is_up() { self.looks_down + 1 } else { 0 };
