@@ -139,7 +139,7 @@ impl ClientError {
     #[must_use]
     pub fn needs_writer_in_read_only(server: &str) -> Self {
         let text = format!(
-            "This statement takes a lock, which needs the writer, but the READ ONLY transaction runs at replica {server}; \
+            "This statement may take a lock or keep something in its session, which needs the writer, but the READ ONLY transaction runs at replica {server}; \
              nothing was executed. Put /* pointsman: role=writer */ in front of the statement that begins it"
         );
         Self::new(1290, b"HY000", text)
