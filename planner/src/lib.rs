@@ -46,7 +46,7 @@ pub use facts::is_system_schema;
 pub use found_rows::skipped_rows;
 pub use hint::{Hint, HintRole, leading_hint};
 pub use lex::tokens;
-pub use plan::{Role, RoutePlan, RouteReason, SessionFacts, TxFacts, plan};
+pub use plan::{Demand, Role, RoutePlan, RouteReason, SessionFacts, TxFacts, plan};
 pub use reading::{ClientCharset, Reading, ServerKind};
 pub use rewrite::{FunctionName, Value, replace_calls};
 pub use routines::Routines;

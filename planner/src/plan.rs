@@ -1,6 +1,6 @@
 //! Where a statement goes, and why. The one function that decides; everything it needs is an argument.
 
-use crate::analysis::{Access, Analysis, Effect, Reads, StatementKind};
+use crate::analysis::{Access, Analysis, Effect, Reads, Statement, StatementKind};
 use crate::hint::{Hint, HintRole};
 
 /// The open transaction of a session, as the last server status and the session's own BEGIN tell.
@@ -56,6 +56,17 @@ pub enum RouteReason {
     Hint,
 }
 
+/// What a statement asks of the server to which its session is bound already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// What the session itself keeps there.
+    Nothing,
+    /// Data as new as a read's has to be.
+    FreshData,
+    /// That it is the writer, although the statement does not write: what it begins may.
+    Writer,
+}
+
 /// What is to be done with one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutePlan {
@@ -67,6 +78,15 @@ pub struct RoutePlan {
     pub writes: bool,
     /// The statement may commit what is open: whatever was written in it then counts as written now.
     pub commits: bool,
+    pub demand: Demand,
+}
+
+impl RoutePlan {
+    /// For what changes nothing and needs no data.
+    #[must_use]
+    pub fn without_data(role: Role, reason: RouteReason) -> Self {
+        Self { role, reason, max_lag_ms: None, writes: false, commits: false, demand: Demand::Nothing }
+    }
 }
 
 /// Decides the route of one analysed text.
@@ -75,7 +95,22 @@ pub fn plan(analysis: &Analysis, hint: &Hint, facts: &SessionFacts) -> RoutePlan
     let access = analysis.access();
     let (role, reason) = choose(analysis, access, hint, facts);
     let commits = facts.transaction == TxFacts::ReadWrite && may_commit(analysis);
-    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes: access == Access::Write, commits }
+    let demand = demand(analysis, access, hint, facts);
+    // Nobody who is bound elsewhere by a lock could give it back otherwise.
+    let writes = access == Access::Write && !only_releases_locks(analysis);
+    RoutePlan { role, reason, max_lag_ms: hint.max_lag_ms, writes, commits, demand }
+}
+
+fn demand(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> Demand {
+    let outside = facts.transaction == TxFacts::None;
+    let reads = a.reads().intersects(Reads::TABLES | Reads::ANYTHING);
+    match begins(a) {
+        Some(false) => Demand::Writer,
+        Some(true) => Demand::FreshData,
+        None if outside && reads && (hint.role == Some(HintRole::Writer) || !facts.autocommit) => Demand::Writer,
+        None if reads && access >= Access::Read => Demand::FreshData,
+        None => Demand::Nothing,
+    }
 }
 
 /// Whether it may commit the transaction that is open before it. (SET autocommit = 1 does, and UNLOCK TABLES behind
@@ -84,6 +119,17 @@ fn may_commit(a: &Analysis) -> bool {
     use StatementKind::{Begin, Commit, Execute, Set, UnlockTables};
     a.statements.iter().any(|s| matches!(s.kind, Commit | Begin | Set | UnlockTables | Execute))
         || a.effects().any(|e| matches!(e, Effect::ImplicitCommit | Effect::Unknown))
+}
+
+fn only_releases_locks(a: &Analysis) -> bool {
+    let releases = |e: &Effect| matches!(e, Effect::ReleaseLock { .. } | Effect::ReleaseAllLocks);
+    let plain = |s: &Statement| {
+        matches!(s.kind, StatementKind::Select | StatementKind::Do)
+            && !s.effects.is_empty()
+            && s.effects.iter().all(releases)
+            && !s.reads.intersects(Reads::TABLES | Reads::ANYTHING)
+    };
+    a.statements.iter().all(plain)
 }
 
 fn choose(a: &Analysis, access: Access, hint: &Hint, facts: &SessionFacts) -> (Role, RouteReason) {

@@ -111,6 +111,22 @@ impl ClientError {
         Self::new(1290, b"HY000", text)
     }
 
+    /// A session bound to a server that is no longer the writer, and not as fresh as a read asks.
+    #[must_use]
+    pub fn stale_where_pinned(server: &str, what: &str) -> Self {
+        let text = format!(
+            "The session is bound to MySQL server {server} by {what}; that server is not the writer, and too far behind it \
+             for reads; nothing was executed. End what binds it (or reset the connection) first"
+        );
+        Self::new(1290, b"HY000", text)
+    }
+
+    /// Nothing was executed, because the server could not be reached.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        self.code == 1429
+    }
+
     /// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
     #[must_use]
     pub fn read_only_transaction(kind: ServerKind) -> Self {
@@ -123,7 +139,7 @@ impl ClientError {
     #[must_use]
     pub fn needs_writer_in_read_only(server: &str) -> Self {
         let text = format!(
-            "This statement takes a lock, which needs the writer, but the READ ONLY transaction runs at replica {server}; \
+            "This statement may take a lock or keep something in its session, which needs the writer, but the READ ONLY transaction runs at replica {server}; \
              nothing was executed. Put /* pointsman: role=writer */ in front of the statement that begins it"
         );
         Self::new(1290, b"HY000", text)

@@ -32,5 +32,6 @@ mod sessions;
 mod settings;
 mod shared;
 mod statements;
+mod switchover;
 mod tidy;
 mod transactions;

@@ -39,6 +39,22 @@ fn a_read_only_transaction_stays_on_one_server() -> Lab<()> {
     Ok(())
 }
 
+/// It locks what it reads, which at a replica would keep nobody off.
+#[test]
+fn a_serializable_read_only_transaction_runs_at_the_writer() -> Lab<()> {
+    let place = with_table()?;
+    let mut reader = place.client()?;
+    reader.sql("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE")?;
+    reader.sql("START TRANSACTION READ ONLY")?;
+    reader.sql("SELECT b FROM t WHERE a = 1")?;
+    let mut other = place.client()?;
+    other.sql("SET innodb_lock_wait_timeout = 1")?;
+    // ER_LOCK_WAIT_TIMEOUT
+    assert_eq!(other.sql("UPDATE t SET b = 11 WHERE a = 1").unwrap_err().code(), Some(1205));
+    reader.sql("COMMIT")?;
+    other.sql("UPDATE t SET b = 11 WHERE a = 1").map(drop)
+}
+
 #[test]
 fn what_commits_a_read_only_transaction_at_a_replica_goes_on_at_the_writer() -> Lab<()> {
     let place = with_table()?;

@@ -36,7 +36,8 @@ pub struct Pulse {
 impl Pulse {
     /// Until `stop` says true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut refused = false;
+        // What was said last: the same failure comes with each beat.
+        let mut told: Option<String> = None;
         loop {
             let config = self.config.load();
             let began = Instant::now();
@@ -50,10 +51,12 @@ impl Pulse {
                 outcome = beat => outcome,
                 () = super::stopped(&mut stop) => return,
             };
-            let was_refused = std::mem::replace(&mut refused, matches!(outcome, Err(ControlError::Server { .. })));
-            if let (Err(e), false) = (&outcome, was_refused) {
-                warn!(shard = %self.shard.name, why = %e, "heartbeat can't be written");
+            let refused = matches!(outcome, Err(ControlError::Server { .. }));
+            let why = outcome.err().map(|e| e.to_string());
+            if let Some(why) = why.as_ref().filter(|why| told.as_ref() != Some(why)) {
+                warn!(shard = %self.shard.name, why, "heartbeat can't be written");
             }
+            told = why;
             let pause = if refused { RETRY_REFUSED } else { config.monitor.heartbeat_interval };
             tokio::select! {
                 () = tokio::time::sleep_until(began + pause) => {}

@@ -131,7 +131,7 @@ impl Session {
             cursor: None,
             statement_id: None,
             analysis,
-            plan: RoutePlan { role, reason: RouteReason::NeedsWriter, max_lag_ms: None, writes: false, commits: false },
+            plan: RoutePlan::without_data(role, RouteReason::NeedsWriter),
             reads: packets.reads,
             execute: None,
         };
@@ -150,8 +150,7 @@ impl Session {
     /// lacks it may lag: the writer is asked, if there is one.
     pub(super) async fn change_schema(&mut self, schema: &str) -> Result<(), ClientError> {
         let before = self.state.wanted.schema.replace(schema.into());
-        let (role, reason) = (Role::Any, RouteReason::SessionOnly);
-        let plan = RoutePlan { role, reason, max_lag_ms: None, writes: false, commits: false };
+        let plan = RoutePlan::without_data(Role::Any, RouteReason::SessionOnly);
         let asked = self.check_schema(&plan).await;
         let result = match asked {
             Err(Refusal { may_lag: true, .. }) if self.has_writer().await => {

@@ -9,16 +9,18 @@ use super::names::hides_collation;
 use super::outcome::Outcome;
 use super::pins::ends_a_pin;
 use super::refused::{lasting, may_move_the_transaction};
-use super::relay::{Cursors, Relay, RelayMode};
+use super::relay::{Cursors, Relay, RelayError, RelayMode};
 use super::results::{Leaves, LeavesDiagnostics, ResultState};
 use super::schema::{begins_with_use, is_missing_schema};
 use super::sync::{COMPUTED, Needs, Prefix};
 use super::text_statements::{qualified, refuted, takes_one_lock};
 use super::tracking::{Changer, changes_trackers};
+use super::watch::{Heard, Hope};
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, Readiness};
 use crate::core::buffers::Buf;
 use crate::error::ClientError;
+use crate::servers::Server;
 use pointsman_planner::{
     Access, Analysis, Effect, FoundRows, Reads, Role, RoutePlan, ServerKind, Statement, StatementKind, skipped_rows,
 };
@@ -26,6 +28,7 @@ use pointsman_protocol::frame::HEADER_LEN;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
 use pointsman_shard_map::ServerId;
+use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -33,6 +36,8 @@ use std::time::Instant;
 const READ_ATTEMPTS: u32 = 2;
 /// The most for one whose schema is gone: a replica, the writer, the writer without the schema; and a change of writers.
 const WRITER_ATTEMPTS: u32 = 4;
+/// The socket of a server that has answered all before takes so much at once, whatever becomes of the server.
+const SENT_AT_ONCE: usize = 4 * 1024;
 /// One in so many statements is timed, at random, for the moving average of its server.
 const LATENCY_SAMPLE: u64 = 8;
 
@@ -69,11 +74,7 @@ pub(super) enum Attempt {
 
 impl Session {
     /// Runs a statement and relays its reply. Whether `outcome` is what the reply told: otherwise the client got an error.
-    pub(super) async fn execute(
-        &mut self,
-        request: &Request<'_>,
-        outcome: &mut Outcome,
-    ) -> std::io::Result<(Next, bool)> {
+    pub(super) async fn execute(&mut self, request: &Request<'_>, outcome: &mut Outcome) -> io::Result<(Next, bool)> {
         let changes = request.kind == ReplyKind::Results && changes_schema(request.analysis);
         let _until_told = changes.then(|| self.core.shared.schema_changes.begin());
         let mut plan = request.plan;
@@ -119,17 +120,12 @@ impl Session {
         self.told(request.client_sequence, &error).await
     }
 
-    async fn told(&mut self, sequence: u8, e: &ClientError) -> std::io::Result<(Next, bool)> {
+    async fn told(&mut self, sequence: u8, e: &ClientError) -> io::Result<(Next, bool)> {
         self.client.send_error(sequence, e).await?;
         Ok((Next::Command, false))
     }
 
-    async fn attempt(
-        &mut self,
-        lease: Lease,
-        request: &Request<'_>,
-        outcome: &mut Outcome,
-    ) -> std::io::Result<Attempt> {
+    async fn attempt(&mut self, lease: Lease, request: &Request<'_>, outcome: &mut Outcome) -> io::Result<Attempt> {
         let Lease { mut conn, spill } = lease;
         let bound = self.is_bound();
         let mut buf = self.core.buffers.take();
@@ -189,12 +185,38 @@ impl Session {
             changer: Changer { analysis: request.analysis, server: self.state.reading.server },
             intercept_read_only: !self.is_bound() && self.may_repeat_refused(request, conn),
             intercept_no_schema: request.plan.role == Role::Any && !self.is_bound(),
-            may_abandon: request.plan.role == Role::Replica && !self.is_bound(),
+            hope: self.hope(request),
         };
         let mut relay = Relay::new(&mut self.client, conn, &self.core, &self.state.wanted.vars, mode, outcome);
         let ended = relay.run(buf).await;
         relay.finish();
         ended.map_err(Failure::Relay)
+    }
+
+    /// What may be hoped for of the server while it does not answer.
+    pub(super) fn hope(&self, request: &Request<'_>) -> Hope {
+        let may_write = self.status.contains(Status::IN_TRANS) && !self.status.contains(Status::IN_TRANS_READONLY);
+        if request.plan.writes || may_write {
+            Hope::AsWriter
+        } else if request.plan.role == Role::Replica && !self.is_bound() {
+            Hope::Elsewhere
+        } else {
+            Hope::Here
+        }
+    }
+
+    /// What the server has to do before the statement's reply, unless it is given up meanwhile.
+    pub(super) async fn heed_server<T>(
+        &self,
+        server: &Server,
+        request: &Request<'_>,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        self.client.heed_server(server, self.hope(request), future).await.map_err(|heard| match heard {
+            Heard::Killed => Failure::Relay(RelayError::Killed),
+            Heard::ClientGone => Failure::Relay(RelayError::ClientGone),
+            Heard::Interrupted | Heard::ServerGone => Failure::Send(io::Error::from(io::ErrorKind::TimedOut).into()),
+        })
     }
 
     /// LAST_INSERT_ID() for a statement that may change it: else nobody could tell afterwards whether what is there is
@@ -249,9 +271,21 @@ impl Session {
         needs: Needs,
     ) -> Result<(), Failure> {
         if self.state.wanted.matches(&conn.actual) && self.state.wanted.has(&conn.actual, needs) {
-            return conn.send(wire).await.map_err(Failure::Send);
+            return self.send_alone(conn, request, wire).await;
         }
         Box::pin(self.send_prefixed(conn, buf, request, wire, needs)).await
+    }
+
+    async fn send_alone(&self, conn: &mut BackendConn, request: &Request<'_>, wire: &[u8]) -> Result<(), Failure> {
+        if wire.len() <= SENT_AT_ONCE {
+            return conn.send(wire).await.map_err(Failure::Send);
+        }
+        Box::pin(self.send_long(conn, request, wire)).await
+    }
+
+    async fn send_long(&self, conn: &mut BackendConn, request: &Request<'_>, wire: &[u8]) -> Result<(), Failure> {
+        let server = self.core.shared.servers.server(conn.server.id);
+        self.heed_server(server, request, conn.send(wire)).await?.map_err(Failure::Send)
     }
 
     async fn send_prefixed(
@@ -268,22 +302,26 @@ impl Session {
         if expected.commands == 0 {
             self.core.buffers.give_vec(prefix);
             self.state.wanted.adopt(conn, needs);
-            return conn.send(wire).await.map_err(Failure::Send);
+            return self.send_alone(conn, request, wire).await;
         }
         let together = request.analysis.access() <= Access::Read && !self.is_bound() && !self.state.is_schema_missing();
         if together {
             prefix.extend_from_slice(wire);
         }
-        let sent = conn.send(&prefix).await;
+        let server = conn.server.clone();
+        let sent = async {
+            conn.send(&prefix).await.map_err(Failure::Send)?;
+            read_prefix(conn, buf, expected).await
+        };
+        let answered = self.heed_server(&server, request, sent).await;
         self.core.buffers.give_vec(prefix);
-        sent.map_err(Failure::Send)?;
-        if let Some(missing) = read_prefix(conn, buf, expected).await? {
+        if let Some(missing) = answered?? {
             self.without_schema(conn, needs, together, missing)?;
         } else if expected.schema.is_some() {
             self.state.schema_is_back();
         }
         self.state.wanted.adopt(conn, needs);
-        if together { Ok(()) } else { conn.send(wire).await.map_err(Failure::Send) }
+        if together { Ok(()) } else { self.send_alone(conn, request, wire).await }
     }
 
     /// What follows from a reply that was relayed to its end.

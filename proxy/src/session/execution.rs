@@ -102,7 +102,10 @@ impl Session {
         let usable = conn.prepared.get(&key).is_some_and(|p| !again(p));
         if !usable {
             let user_vars = Needs { user_vars: needs.user_vars, ..Needs::default() };
-            Box::pin(self.prepare_on(conn, buf, execution, user_vars)).await?;
+            let server = conn.server.clone();
+            let prepared =
+                self.heed_server(&server, request, Box::pin(self.prepare_on(conn, buf, execution, user_vars)));
+            prepared.await??;
         }
         conn.uses += 1;
         let uses = conn.uses;
@@ -155,7 +158,7 @@ impl Session {
 
     /// Prepares the statement on a connection, read as it was when the client prepared it.
     async fn prepare_on(
-        &mut self,
+        &self,
         conn: &mut BackendConn,
         buf: &mut Buf,
         execution: &Execution<'_>,

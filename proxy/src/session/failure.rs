@@ -5,7 +5,7 @@ use super::relay::RelayError;
 use super::{Next, Session};
 use crate::backend::conn::{BackendConn, BackendError};
 use crate::error::ClientError;
-use pointsman_planner::Access;
+use pointsman_planner::{Access, StatementKind};
 use pointsman_protocol::reply::Status;
 use std::pin::pin;
 use std::time::Duration;
@@ -26,6 +26,19 @@ pub(super) enum Failure {
     Relay(RelayError),
 }
 
+/// A read, also of the kind that the writer has to answer (SHOW), which leaves nothing behind at its server.
+fn may_be_repeated(request: &Request<'_>) -> bool {
+    use StatementKind::{Select, Show};
+    let analysis = request.analysis;
+    match analysis.access() {
+        Access::Session | Access::Read => true,
+        Access::Writer => {
+            analysis.statements.iter().all(|s| matches!(s.kind, Select | Show)) && analysis.effects().next().is_none()
+        }
+        Access::Write => false,
+    }
+}
+
 impl Session {
     /// The end of an exchange that did not come to its end.
     pub(super) async fn failed(
@@ -36,7 +49,7 @@ impl Session {
         bound: bool,
     ) -> std::io::Result<Attempt> {
         let server = conn.server.addr.to_string();
-        let reading = request.analysis.access() <= Access::Read && !bound;
+        let reading = may_be_repeated(request) && !bound;
         match failure {
             Failure::NoSchema(e) if !bound => {
                 self.leave_schema(conn);
@@ -51,9 +64,10 @@ impl Session {
             }
             Failure::Send(e) => self.not_sent(conn, request, &e, bound).await,
             Failure::Relay(RelayError::Server { error: e, sent: false, .. }) => {
-                let may_have_run = !matches!(request.analysis.access(), Access::Session | Access::Read);
+                let may_have_run =
+                    request.plan.commits || !matches!(request.analysis.access(), Access::Session | Access::Read);
                 tracing::warn!(%server, error = %e, "lost a server connection in a statement");
-                Ok(self.lost(conn, &server, reading, may_have_run, bound))
+                Ok(self.lost(conn, request, reading, may_have_run, bound))
             }
             Failure::Relay(RelayError::Server { error, sent: true, boundary }) => {
                 tracing::warn!(%server, %error, "lost a server connection in the middle of a result");
@@ -102,8 +116,8 @@ impl Session {
         let last = self.core.shared.timers.timeout(LAST_WORDS_LIMIT, pin!(conn.last_words())).await;
         let Some(e) = last.ok().flatten().filter(|e| e.code == ER_PACKET_TOO_LARGE) else {
             tracing::warn!(%server, %error, "lost a server connection while a statement was sent");
-            let reading = request.analysis.access() <= Access::Read && !bound;
-            return Ok(self.lost(conn, &server, reading, false, bound));
+            let reading = may_be_repeated(request) && !bound;
+            return Ok(self.lost(conn, request, reading, false, bound));
         };
         drop(conn);
         self.lose_lease();
@@ -119,17 +133,22 @@ impl Session {
     fn lost(
         &mut self,
         conn: Box<BackendConn>,
-        server: &str,
+        request: &Request<'_>,
         reading: bool,
         may_have_run: bool,
         bound: bool,
     ) -> Attempt {
+        let server = &conn.server.addr.to_string();
         drop(conn);
         let what = self.pins.reason();
         let in_transaction = self.status.contains(Status::IN_TRANS);
         self.lose_lease();
         match what {
             Some(what) if bound && !in_transaction => Attempt::Failed(ClientError::state_lost(server, what)),
+            // What the transaction has become is what the client asks then.
+            _ if in_transaction && may_have_run && request.plan.commits => {
+                Attempt::Failed(ClientError::server_lost(server, true))
+            }
             _ if in_transaction => Attempt::Failed(ClientError::transaction_lost(server)),
             _ if reading => Attempt::TryElsewhere(ClientError::server_lost(server, false)),
             _ => Attempt::Failed(ClientError::server_lost(server, may_have_run)),

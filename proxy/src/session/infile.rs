@@ -2,7 +2,7 @@
 
 use super::client::{ClientSide, DataFill};
 use super::relay::RelayError;
-use super::watch::Heard;
+use super::watch::{Heard, Hope};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use pointsman_protocol::ProtocolError;
@@ -30,7 +30,8 @@ pub async fn forward(
             reader.resume_after_client(sequence);
         }
         if whole > 0 {
-            let sent = client.heed_end(conn.io.write_all(&buf.filled()[..whole])).await.map_err(given_up)?;
+            let sent = client.heed_server(&conn.server, Hope::AsWriter, conn.io.write_all(&buf.filled()[..whole]));
+            let sent = sent.await.map_err(given_up)?;
             sent.map_err(server_gone)?;
             buf.consume(whole);
         }
@@ -53,6 +54,7 @@ fn given_up(heard: Heard) -> RelayError {
     match heard {
         Heard::Killed => RelayError::Killed,
         Heard::ClientGone | Heard::Interrupted => RelayError::Client(io::ErrorKind::UnexpectedEof.into()),
+        Heard::ServerGone => server_gone(io::ErrorKind::TimedOut.into()),
     }
 }
 

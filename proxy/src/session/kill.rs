@@ -151,13 +151,8 @@ impl Session {
 
     /// The number that a query gives in this session's state.
     async fn ask(&mut self, query: &[u8]) -> Result<u64, ClientError> {
-        let plan = RoutePlan {
-            role: if self.lease.is_some() { Role::Held } else { Role::Writer },
-            reason: RouteReason::NeedsWriter,
-            max_lag_ms: None,
-            writes: false,
-            commits: false,
-        };
+        let role = if self.lease.is_some() { Role::Held } else { Role::Writer };
+        let plan = RoutePlan::without_data(role, RouteReason::NeedsWriter);
         let mut conn = self.lease(&plan, Reads::USER_VARS, None).await.map_err(NoLease::into_error)?.conn;
         let needs = self.needs(Reads::USER_VARS);
         let reply = self.ask_on(&mut conn, query, needs).await;

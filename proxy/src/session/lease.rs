@@ -9,12 +9,15 @@ use crate::backend::pool::Acquired;
 use crate::balance::{ReadRequest, ReadTarget, any_server, choose_reader, wait_for_reader};
 use crate::error::ClientError;
 use crate::servers::{Lag, Server, Shard, SpillPermit};
-use pointsman_planner::{Reads, Role, RoutePlan, RouteReason};
+use pointsman_planner::{Demand, Reads, Role, RoutePlan, RouteReason};
 use pointsman_protocol::Capabilities;
 use pointsman_protocol::reply::Status;
-use pointsman_shard_map::ServerId;
+use pointsman_shard_map::{GtidSet, ServerId};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Between two attempts to reach a writer that is confirmed and can't be reached.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why there is no connection.
 pub enum NoLease {
@@ -34,7 +37,7 @@ impl From<Heard> for NoLease {
     fn from(heard: Heard) -> Self {
         match heard {
             Heard::Killed | Heard::ClientGone => Self::Over,
-            Heard::Interrupted => ClientError::interrupted().into(),
+            Heard::Interrupted | Heard::ServerGone => ClientError::interrupted().into(),
         }
     }
 }
@@ -105,8 +108,16 @@ impl Session {
     /// A transaction or a pin stays where it is; if that was the writer and no longer is, it is over.
     async fn bound(&mut self, conn: Box<BackendConn>, plan: &RoutePlan) -> Result<Lease, NoLease> {
         let commits = plan.commits && self.has_written;
-        if !(plan.writes || commits) || self.status.contains(Status::IN_TRANS_READONLY) {
+        let read_only = self.status.contains(Status::IN_TRANS_READONLY);
+        if read_only && plan.demand != Demand::Writer || self.is_at_writer(&conn) {
             return Ok(Lease { conn, spill: None });
+        }
+        let needs_writer = plan.writes || commits || plan.demand == Demand::Writer;
+        if !needs_writer && plan.demand == Demand::Nothing {
+            return Ok(Lease { conn, spill: None });
+        }
+        if !needs_writer {
+            return self.bound_read(conn, plan);
         }
         let shard = self.shard();
         let (writer, waited) = match self.confirmed_writer(&shard).await {
@@ -140,6 +151,33 @@ impl Session {
                 Err(ClientError::no_writer(&shard.name, waited).into())
             }
         }
+    }
+
+    /// A read where a transaction or a pin holds the session at a server that is not the confirmed writer. With nobody
+    /// in the writer's place there is nothing newer that it could have missed.
+    fn bound_read(&mut self, conn: Box<BackendConn>, plan: &RoutePlan) -> Result<Lease, NoLease> {
+        let shard = self.shard();
+        let replaced = shard.confirmed_writer().is_some_and(|writer| writer != conn.server.id);
+        if !replaced || !self.status.contains(Status::IN_TRANS) && self.is_fresh_at(&conn, plan) {
+            return Ok(Lease { conn, spill: None });
+        }
+        if self.status.contains(Status::IN_TRANS) {
+            self.lose_lease();
+            return Err(ClientError::writer_changed(&shard.name).into());
+        }
+        let what = self.pins.reason().unwrap_or("a transaction");
+        let error = ClientError::stale_where_pinned(&conn.server.addr.to_string(), what);
+        self.lease = Some(conn);
+        Err(error.into())
+    }
+
+    /// Whether reads of this session may go to the server, as to any replica.
+    fn is_fresh_at(&self, conn: &BackendConn, plan: &RoutePlan) -> bool {
+        let has_applied = |token: &GtidSet| conn.server.has_applied(token);
+        self.core.clock.now_ms() >= self.freshness.writer_until_ms
+            && conn.server.takes_reads()
+            && is_within(conn, plan)
+            && self.freshness.token.as_deref().is_none_or(has_applied)
     }
 
     /// Whether the connection that still holds the last statement's results serves this one too.
@@ -196,6 +234,14 @@ impl Session {
     }
 
     pub(super) async fn writer(&mut self) -> Result<Lease, NoLease> {
+        let leased = self.writer_now().await;
+        match &leased {
+            Err(NoLease::Refused { error, .. }) if error.is_unreachable() => Box::pin(self.writer_later()).await,
+            _ => leased,
+        }
+    }
+
+    async fn writer_now(&mut self) -> Result<Lease, NoLease> {
         let shard = self.shard();
         let (writer, waited) = self.confirmed_writer(&shard).await?;
         let writer = writer.ok_or_else(|| ClientError::no_writer(&shard.name, waited))?;
@@ -236,6 +282,21 @@ impl Session {
     ) -> Result<Option<ServerId>, Heard> {
         let news = self.client.heed(self.core.shared.timers.timeout(limit, Box::pin(wait)));
         Ok(Box::pin(news).await?.unwrap_or(None))
+    }
+
+    /// The confirmed writer can't be reached: it may have died a moment ago, and another one be confirmed soon. Nothing
+    /// has been sent to anybody.
+    async fn writer_later(&mut self) -> Result<Lease, NoLease> {
+        let until = self.core.clock.now_ms() + self.core.config().monitor.no_writer_wait.as_millis() as u64;
+        loop {
+            self.shard().reprobe();
+            self.client.heed(self.core.shared.timers.sleep(UNREACHABLE_PAUSE)).await?;
+            let leased = self.writer_now().await;
+            match &leased {
+                Err(NoLease::Refused { error, .. }) if error.is_unreachable() && self.core.clock.now_ms() < until => {}
+                _ => return leased,
+            }
+        }
     }
 
     /// Any server that answers; a replica first, so that session housekeeping does not fall on the writer. It has to

@@ -9,13 +9,15 @@ use super::{Next, Session, Step};
 use crate::error::ClientError;
 use pointsman_planner::rewrite::{FunctionName, Value, replace_calls};
 use pointsman_planner::{
-    Analysis, DiagnosticsForm, Effect, Hint, KillScope, Reads, RoutePlan, SessionFacts, StatementKind, TxFacts,
-    diagnostics_form, is_system_schema, leading_hint, plan, spell_out_session,
+    Analysis, DiagnosticsForm, Effect, Hint, KillScope, Reads, Role, RoutePlan, RouteReason, SessionFacts,
+    StatementKind, TxFacts, diagnostics_form, is_system_schema, leading_hint, plan, spell_out_session,
 };
 use pointsman_protocol::command::{parse_query, put_query};
 use pointsman_protocol::frame::put_packet;
 use pointsman_protocol::reply::Status;
 use pointsman_protocol::response::ReplyKind;
+
+const SERIALIZABLE: &str = "SERIALIZABLE";
 
 impl Session {
     pub(super) async fn query(&mut self, wire: &[u8], body: &[u8], sequence: u8) -> Step {
@@ -77,7 +79,25 @@ impl Session {
             pinned: self.pins.is_pinned(),
             in_system_schema: self.state.wanted.schema.as_deref().is_some_and(is_system_schema),
         };
-        plan(analysis, hint, &facts)
+        let plan = plan(analysis, hint, &facts);
+        if plan.reason == RouteReason::BeginsReadOnlyTransaction && self.is_serializable() {
+            return RoutePlan { role: Role::Writer, reason: RouteReason::BeginsTransaction, ..plan };
+        }
+        plan
+    }
+
+    /// Whether the next transaction locks what it reads, which at a replica would keep nobody off.
+    fn is_serializable(&self) -> bool {
+        // MySQL and MariaDB since 11.1; MariaDB before.
+        let names = ["transaction_isolation", "tx_isolation"];
+        let own = names.iter().find_map(|name| self.state.wanted.vars.get(name));
+        match own {
+            Some(level) => level.eq_ignore_ascii_case(SERIALIZABLE.as_bytes()),
+            None => self.shard().servers.iter().filter_map(|server| server.info()).any(|info| {
+                let level = names.iter().find_map(|name| info.session_default(name));
+                level.is_some_and(|level| level.eq_ignore_ascii_case(SERIALIZABLE))
+            }),
+        }
     }
 
     /// What the session answers without a server, if this is such a statement.

@@ -7,7 +7,7 @@ use super::client::ClientSide;
 use super::outcome::Outcome;
 use super::tracking::Changer;
 use super::vars::Vars;
-use super::watch::{WATCH_CLIENT_AFTER_MS, write_limit};
+use super::watch::{Hope, ServerWatch, WATCH_CLIENT_AFTER_MS, write_limit};
 use crate::backend::conn::{BackendConn, BackendError, Readiness};
 use crate::core::Core;
 use crate::core::buffers::Buf;
@@ -24,9 +24,6 @@ use std::task::Poll;
 
 /// A longer run of rows is sent from where it was read; a shorter one is copied behind rewritten packets.
 const COPY_BELOW: usize = 4 * 1024;
-/// The monitor has called the server down at this many looks in a row: a read is taken elsewhere. (One second; a
-/// server that is merely busy answers the monitor before.)
-const ABANDON_AFTER_LOOKS: u32 = 20;
 
 /// ER_OPTION_PREVENTS_STATEMENT.
 const ER_READ_ONLY: u16 = 1290;
@@ -63,7 +60,7 @@ pub enum Cursors {
 
 /// How this reply is to be passed on.
 #[derive(Clone, Copy, Debug)]
-pub struct RelayMode<'a> {
+pub(super) struct RelayMode<'a> {
     pub kind: ReplyKind,
     /// The packet number that the client expects, and the one that the server uses.
     pub client_sequence: u8,
@@ -84,11 +81,11 @@ pub struct RelayMode<'a> {
     pub intercept_read_only: bool,
     /// A change of the session's schema, at a server that may not have it yet.
     pub intercept_no_schema: bool,
-    /// A read that may be taken to another server while the client has seen nothing of it.
-    pub may_abandon: bool,
+    /// What is hoped for while the client has seen nothing of the reply.
+    pub hope: Hope,
 }
 
-pub struct Relay<'a> {
+pub(super) struct Relay<'a> {
     pub client: &'a mut ClientSide,
     pub conn: &'a mut BackendConn,
     pub core: &'a Core,
@@ -234,14 +231,22 @@ impl<'a> Relay<'a> {
     async fn fill(&mut self, buf: &mut Buf, need: usize) -> Result<(), RelayError> {
         buf.make_room(need);
         let cell = self.client.cell.clone();
-        let may_abandon = self.mode.may_abandon && !self.outcome.sent;
-        let mut looks_down = 0;
+        // Of what has begun to come, the rest can't come from elsewhere.
+        let begun = self.outcome.sent && self.mode.hope == Hope::Elsewhere;
+        let mut watch = ServerWatch::new(if begun { Hope::Here } else { self.mode.hope });
+        let mut looks = 0;
         cell.set_deadline(self.core.clock.now_ms() + WATCH_CLIENT_AFTER_MS);
         let end = poll_fn(|cx| {
             cell.park(cx);
             // Before the answer of a statement that was stopped for it: a server that kills closes at once.
             if cell.handle.is_killed() {
                 return Poll::Ready(FillEnd::Killed);
+            }
+            // Before the answer, too: that of a server which has been replaced meanwhile reaches nobody.
+            let hopeless =
+                looks > 0 && self.mode.hope == Hope::AsWriter && watch.is_hopeless(self.core, &self.conn.server);
+            if hopeless {
+                return Poll::Ready(FillEnd::Read(Err(io::ErrorKind::TimedOut.into())));
             }
             if let Poll::Ready(read) = self.conn.io.poll_read(cx, buf.space()) {
                 return Poll::Ready(FillEnd::Read(read));
@@ -251,8 +256,8 @@ impl<'a> Relay<'a> {
                 if self.client.stream.has_peer_closed() {
                     return Poll::Ready(FillEnd::ClientGone);
                 }
-                looks_down = if may_abandon && !self.conn.server.is_up() { looks_down + 1 } else { 0 };
-                if looks_down >= ABANDON_AFTER_LOOKS {
+                looks += 1;
+                if watch.is_hopeless(self.core, &self.conn.server) {
                     return Poll::Ready(FillEnd::Read(Err(io::ErrorKind::TimedOut.into())));
                 }
             }

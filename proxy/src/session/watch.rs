@@ -4,8 +4,10 @@
 use super::client::ClientSide;
 use super::relay::RelayError;
 use super::vars::Vars;
+use crate::core::Core;
 use crate::registry::SessionHandle;
 use crate::servers::Server;
+use pointsman_shard_map::Role;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -16,11 +18,52 @@ use std::time::Duration;
 pub(super) const WATCH_CLIENT_AFTER_MS: u64 = 50;
 /// A client that takes nothing is looked at again after this time.
 const WATCH_STALL_AFTER_MS: u64 = 500;
+/// The monitor has called the server down at this many looks in a row. (One second; a server that is merely busy answers
+/// the monitor before.)
+const GIVE_UP_AFTER_LOOKS: u32 = 20;
 /// While the proxy drains, a client that is owed a reply or owes data is waited for no longer.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 /// MySQL's and MariaDB's default, for a server that has not been asked.
 const NET_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const NET_WRITE_TIMEOUT_NAME: &str = "net_write_timeout";
+
+/// What is still hoped for of a server that has been sent something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hope {
+    /// Only the writer may do it: once another server is that, what a dead one may yet say counts no longer.
+    AsWriter,
+    /// Another server can do it as well: this one is left as soon as it is down.
+    Elsewhere,
+    /// It has to be this server, for as long as that lives.
+    Here,
+}
+
+/// Looks at a server whose answer is long in coming.
+#[derive(Debug)]
+pub(super) struct ServerWatch {
+    hope: Hope,
+    looks_down: u32,
+}
+
+impl ServerWatch {
+    pub(super) fn new(hope: Hope) -> Self {
+        Self { hope, looks_down: 0 }
+    }
+
+    /// Whether nothing good can come any more. A writer that is merely slow, or down with nobody in its place, is waited
+    /// for; one that has been replaced may still acknowledge what is then lost.
+    pub(super) fn is_hopeless(&mut self, core: &Core, server: &Server) -> bool {
+        let writer = core.shared.servers.shard(server.shard).confirmed_writer();
+        let replaced = writer.is_some_and(|writer| writer != server.id);
+        // One that still lives is read-only: what it says of a statement is true.
+        if replaced && self.hope == Hope::AsWriter {
+            return !server.is_up();
+        }
+        let replaceable = replaced || server.role == Role::Replica || self.hope == Hope::Elsewhere;
+        self.looks_down = if replaceable && !server.is_up() { self.looks_down + 1 } else { 0 };
+        self.looks_down >= GIVE_UP_AFTER_LOOKS
+    }
+}
 
 /// What came instead of what was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +72,8 @@ pub(super) enum Heard {
     ClientGone,
     /// KILL QUERY: the session goes on.
     Interrupted,
+    /// The server that is waited for is down or has been replaced.
+    ServerGone,
 }
 
 /// Why bytes did not reach the client.
@@ -62,15 +107,26 @@ impl From<Undelivered> for io::Error {
 impl ClientSide {
     /// The future's output, unless the session is to do something else before. Cancel safe if the future is.
     pub(super) async fn heed<F: Future>(&self, future: F) -> Result<F::Output, Heard> {
-        self.heed_as(future, SessionHandle::interrupts).await
+        self.heed_as(future, SessionHandle::interrupts, || false).await
     }
 
-    /// The same where KILL QUERY is the server's business, because it is the server that is waited for.
-    pub(super) async fn heed_end<F: Future>(&self, future: F) -> Result<F::Output, Heard> {
-        self.heed_as(future, |_| 0).await
+    /// The same while a server is waited for: KILL QUERY is its business then, and it may turn out to be past hope.
+    pub(super) async fn heed_server<F: Future>(
+        &self,
+        server: &Server,
+        hope: Hope,
+        future: F,
+    ) -> Result<F::Output, Heard> {
+        let mut watch = ServerWatch::new(hope);
+        self.heed_as(future, |_| 0, || watch.is_hopeless(&self.core, server)).await
     }
 
-    async fn heed_as<F: Future>(&self, future: F, interrupts: fn(&SessionHandle) -> u32) -> Result<F::Output, Heard> {
+    async fn heed_as<F: Future>(
+        &self,
+        future: F,
+        interrupts: fn(&SessionHandle) -> u32,
+        mut is_hopeless: impl FnMut() -> bool,
+    ) -> Result<F::Output, Heard> {
         let mut future = pin!(future);
         let mut waiting = None;
         let ended = poll_fn(|cx| {
@@ -78,7 +134,7 @@ impl ClientSide {
                 return Poll::Ready(Ok(output));
             }
             let before = *waiting.get_or_insert_with(|| interrupts(&self.cell.handle));
-            self.poll_heard(cx, || interrupts(&self.cell.handle) != before).map(Err)
+            self.poll_heard(cx, || interrupts(&self.cell.handle) != before, &mut is_hopeless).map(Err)
         })
         .await;
         let Some(before) = waiting else { return ended };
@@ -90,7 +146,12 @@ impl ClientSide {
         }
     }
 
-    fn poll_heard(&self, cx: &Context<'_>, is_interrupted: impl Fn() -> bool) -> Poll<Heard> {
+    fn poll_heard(
+        &self,
+        cx: &Context<'_>,
+        is_interrupted: impl Fn() -> bool,
+        is_hopeless: impl FnOnce() -> bool,
+    ) -> Poll<Heard> {
         self.cell.park(cx);
         if self.cell.handle.is_killed() {
             return Poll::Ready(Heard::Killed);
@@ -102,6 +163,7 @@ impl ClientSide {
         }
         self.cell.set_deadline(now + WATCH_CLIENT_AFTER_MS);
         let heard = if first { None } else { self.heard(is_interrupted) };
+        let heard = heard.or_else(|| (!first && is_hopeless()).then_some(Heard::ServerGone));
         heard.map_or(Poll::Pending, Poll::Ready)
     }
 
