@@ -22,12 +22,14 @@ const PER_CORE: usize = 1_024;
 /// Longer answers (thousands of columns) are asked for each time.
 pub const LONGEST: usize = 64 * 1024;
 
-/// For whom an answer holds: the statement in its state, the account, the client's kind of packets, and the flags that
-/// stand in them.
+/// For whom an answer holds: the statement in its state, the account, the client's kind of packets (its login class has
+/// MariaDB's extended metadata), and the flags that stand in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DefinitionKey {
     pub statement: StatementKey,
     pub account: u32,
+    /// [`Capabilities::LOGIN_CLASS`](pointsman_protocol::capabilities::Capabilities::LOGIN_CLASS) bits of the client.
+    pub class: u64,
     pub deprecate_eof: bool,
     pub status: u16,
 }

@@ -176,6 +176,7 @@ impl Session {
         usual.then(|| DefinitionKey {
             statement,
             account: self.identity.number,
+            class: (self.client.capabilities & Capabilities::LOGIN_CLASS).bits(),
             deprecate_eof: self.client.capabilities.contains(Capabilities::DEPRECATE_EOF),
             status: self.status.bits(),
         })
