@@ -139,7 +139,7 @@ class Server:
     def install(self):
         (self.work / "tmp").mkdir()
         subprocess.run(["mariadb-install-db", "--no-defaults", *AS_ROOT, f"--datadir={self.work / 'data'}", f"--tmpdir={self.work / 'tmp'}",
-                        "--skip-test-db", "--auth-root-authentication-method=normal"],
+                        "--skip-test-db", "--force", "--auth-root-authentication-method=normal"],
                        check=True, stdout=subprocess.DEVNULL)
 
     def sql(self, statements):

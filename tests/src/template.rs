@@ -116,7 +116,8 @@ impl Template {
             Kind::MariaDb => {
                 let mut command = Command::new("mariadb-install-db");
                 command.args(["--no-defaults", &data, &tmp, "--skip-test-db"]);
-                command.arg("--auth-root-authentication-method=normal");
+                // Forced, it does not ask whether the machine's own name resolves, which a container's may not.
+                command.args(["--auth-root-authentication-method=normal", "--force"]);
                 command.args(["--innodb-log-file-size=16M", &format!("--extra-file={accounts}")]);
                 command
             }
