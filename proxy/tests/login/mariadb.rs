@@ -37,7 +37,14 @@ impl Server {
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = format!("--user={}", String::from_utf8(user).unwrap().trim());
         let installed = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--force", &user, &tmp])
+            .args([
+                "--no-defaults",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--force",
+                &user,
+                &tmp,
+            ])
             .arg(format!("--datadir={}", data.display()))
             .output()
             .unwrap();
