@@ -33,6 +33,9 @@ wait $!
 [ "$word" = keep ] || [ -z "$dir" ] || rm -rf -- "$dir" || { sleep 2; rm -rf -- "$dir"; }
 "#;
 
+/// Threads that run are stopped at their next tick; one within the kernel, when it has its disk block.
+const FROZEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// How much of a log is shown when something went wrong.
 const LOG_TAIL: usize = 4_000;
 
@@ -95,6 +98,22 @@ impl Keeper {
     /// Sends a signal; a process that is already dead is no error.
     pub fn signal(&self, signal: Signal) {
         let _already_dead = kill_process(self.process, signal);
+    }
+
+    /// SIGSTOP, and waits until no thread of it runs any more: the signal reaches one thread first, and another may still
+    /// answer a packet meanwhile.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let _died_instead = waiting::until(&self.name, FROZEN_WITHIN, || self.is_frozen());
+    }
+
+    fn is_frozen(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.process.as_raw_nonzero())) else { return true };
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The name before it, in brackets, may hold anything.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
+        })
     }
 
     /// Asks the process to end and waits; answers whether it did within `limit`.

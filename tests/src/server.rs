@@ -143,7 +143,7 @@ impl Server {
 
     /// SIGSTOP: the server keeps its sockets and answers nothing.
     pub fn stop(&self) {
-        self.keeper().signal(Signal::STOP);
+        self.keeper().freeze();
     }
 
     /// SIGCONT after [`Server::stop`].
