@@ -16,7 +16,8 @@ fn started(kind: Kind, replicas: usize) -> Lab<Option<(Group, Proxy)>> {
     let Some(group) = GroupPlan::new(kind).replicas(replicas).start_or_skip()? else { return Ok(None) };
     group.sql_everywhere("CREATE TABLE t (a VARCHAR(40)) ENGINE=InnoDB")?;
     group.sql_everywhere("INSERT INTO t VALUES ('first')")?;
-    let proxy = Proxy::of(&group).start()?;
+    // Each core has connections of its own: on one the test knows what a session finds.
+    let proxy = Proxy::of(&group).listen("cores = 1").start()?;
     trace::wait_for_readers(&proxy, &group, &group.readers())?;
     Ok(Some((group, proxy)))
 }
@@ -26,6 +27,14 @@ fn prepared(proxy: &Proxy, statements: &[&str]) -> Lab<Client> {
     let mut client = proxy.client()?;
     statements.iter().try_for_each(|statement| client.sql(statement).map(drop))?;
     Ok(client)
+}
+
+/// Leaves that many idle connections to the writer behind: else only one of the sessions that follow finds one, and the
+/// others have to open theirs to a server that is frozen by then.
+fn warm(proxy: &Proxy, connections: usize) -> Lab<()> {
+    let clients: Vec<Client> =
+        (0..connections).map(|_| prepared(proxy, &["BEGIN", "INSERT INTO t VALUES ('warm')"])).collect::<Lab<_>>()?;
+    clients.into_iter().try_for_each(|mut client| client.sql("ROLLBACK").map(drop))
 }
 
 /// The standby is made the writer without the old one's help, as a DBA does it when that is dead.
@@ -56,6 +65,7 @@ const IN_FLIGHT: &[(&[&str], &str, Option<u16>)] = &[
 
 fn what_waits_for_a_replaced_writer_ends(kind: Kind) -> Lab<()> {
     let Some((group, proxy)) = started(kind, 0)? else { return Ok(()) };
+    warm(&proxy, IN_FLIGHT.len())?;
     let sessions: Vec<Client> = IN_FLIGHT.iter().map(|(before, ..)| prepared(&proxy, before)).collect::<Lab<_>>()?;
     let (done, outcomes) = mpsc::channel();
     group.writer().stop();

@@ -235,10 +235,7 @@ impl Session {
 
     pub(super) async fn writer(&mut self) -> Result<Lease, NoLease> {
         let leased = self.writer_now().await;
-        match &leased {
-            Err(NoLease::Refused { error, .. }) if error.is_unreachable() => Box::pin(self.writer_later()).await,
-            _ => leased,
-        }
+        if is_unreachable(&leased) { Box::pin(self.writer_later(None)).await } else { leased }
     }
 
     async fn writer_now(&mut self) -> Result<Lease, NoLease> {
@@ -250,6 +247,11 @@ impl Session {
 
     /// The writer for what only reads, else a replica.
     async fn writer_if_any(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
+        let leased = self.writer_if_any_now(plan, exclude).await;
+        if is_unreachable(&leased) { Box::pin(self.writer_later(Some((plan, exclude)))).await } else { leased }
+    }
+
+    async fn writer_if_any_now(&mut self, plan: &RoutePlan, exclude: Option<ServerId>) -> Result<Lease, NoLease> {
         match self.shard().confirmed_writer() {
             Some(writer) => self.lease_from(writer, None).await,
             None => Box::pin(self.instead_of_writer(plan, exclude)).await,
@@ -285,16 +287,18 @@ impl Session {
     }
 
     /// The confirmed writer can't be reached: it may have died a moment ago, and another one be confirmed soon. Nothing
-    /// has been sent to anybody.
-    async fn writer_later(&mut self) -> Result<Lease, NoLease> {
+    /// has been sent to anybody. `question`: what a replica may answer once the writer is known to be gone.
+    async fn writer_later(&mut self, question: Option<(&RoutePlan, Option<ServerId>)>) -> Result<Lease, NoLease> {
         let until = self.core.clock.now_ms() + self.core.config().monitor.no_writer_wait.as_millis() as u64;
         loop {
             self.shard().reprobe();
             self.client.heed(self.core.shared.timers.sleep(UNREACHABLE_PAUSE)).await?;
-            let leased = self.writer_now().await;
-            match &leased {
-                Err(NoLease::Refused { error, .. }) if error.is_unreachable() && self.core.clock.now_ms() < until => {}
-                _ => return leased,
+            let leased = match question {
+                Some((plan, exclude)) => self.writer_if_any_now(plan, exclude).await,
+                None => self.writer_now().await,
+            };
+            if !is_unreachable(&leased) || self.core.clock.now_ms() >= until {
+                return leased;
             }
         }
     }
@@ -472,6 +476,10 @@ impl Session {
             reads.contains(Reads::DIAGNOSTICS) && self.results.diagnostics == super::results::Diagnostics::Empty;
         needs
     }
+}
+
+fn is_unreachable(leased: &Result<Lease, NoLease>) -> bool {
+    matches!(leased, Err(NoLease::Refused { error, .. }) if error.is_unreachable())
 }
 
 /// Whether the server is as fresh as a hint asks.
