@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo when `make deps` has just installed it.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help deps build test fmt lint unit gates it demo conformance connects bench sysbench fuzz clean-lab
+.PHONY: help deps build test fmt lint unit gates it demo conformance connects bench bench-database sysbench fuzz clean-lab
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ bench: ## CPU per query against HAProxy as a TCP relay, in alternating pairs (De
 	cargo build --release -p pointsman-proxy --bin pointsman
 	cargo build --release -p pointsman-benches --bins
 	target/release/compare --chart target/bench.svg
+
+bench-database: ## before real servers: connect + query + close against a direct one, OLTP transactions against HAProxy (haproxy, sysbench; ten minutes)
+	@command -v haproxy >/dev/null && command -v sysbench >/dev/null || { echo "make bench-database needs haproxy and sysbench: apt-get install haproxy sysbench" >&2; exit 1; }
+	cargo build --release -p pointsman-proxy --bin pointsman
+	cargo build --release -p pointsman-benches --bin database
+	POINTSMAN_BIN=$(CURDIR)/target/release/pointsman target/release/database
 
 sysbench: ## sysbench's OLTP workloads through Pointsman, 60 s each (Debian package sysbench; ten minutes)
 	@command -v sysbench >/dev/null || { echo "make sysbench needs sysbench: apt-get install sysbench" >&2; exit 1; }

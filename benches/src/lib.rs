@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`answers`] (prebuilt replies), [`null_backend`] (the server that gives them), [`client`] (one
 //! client), [`load`] (many), [`process`] (what a proxy costs), [`contender`] (the proxies), [`pairs`] (ratios),
-//! [`chart`] (their picture).
+//! [`chart`] (their picture), [`sysbench`] (real databases).
 
 pub mod answers;
 pub mod chart;
@@ -14,5 +14,6 @@ pub mod null_backend;
 pub mod pacer;
 pub mod pairs;
 pub mod process;
+pub mod sysbench;
 
 pub use error::{Bench, BenchError};

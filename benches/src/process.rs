@@ -85,6 +85,18 @@ pub fn cpu_ns(pid: u32) -> u64 {
     tasks.filter_map(|task| of_one(task.ok()?.path())).sum()
 }
 
+/// The same with the threads that have ended, in ticks of the kernel's (proc(5), `stat`): for servers, which have a thread
+/// for each connection.
+#[must_use]
+pub fn whole_cpu_ns(pid: u32) -> u64 {
+    const USER_TIME: usize = 11;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name of the program, in brackets, may hold anything.
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return 0 };
+    let ticks: u64 = fields.split(' ').skip(USER_TIME).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
+}
+
 /// Resident memory in KiB.
 #[must_use]
 pub fn rss_kib(pid: u32) -> u64 {
