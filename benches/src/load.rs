@@ -85,6 +85,14 @@ impl Report {
         self.latencies.value_at_quantile(share) as f64 / 1e3
     }
 
+    /// Takes another run of the same load in: a high percentile of many short runs is known better than the mean of theirs.
+    pub fn merge(&mut self, other: &Self) -> Bench<()> {
+        self.queries += other.queries;
+        self.bytes += other.bytes;
+        self.elapsed += other.elapsed;
+        self.latencies.add(&other.latencies).map_err(|e| BenchError::Other(e.to_string()))
+    }
+
     #[must_use]
     pub fn per_second(&self) -> f64 {
         self.queries as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)

@@ -271,28 +271,42 @@ impl<'a> Comparison<'a> {
         }
         let (driver, closed) = (Driver::Libmysqlclient, self.plan(Mode::Text, 16));
         let (full, _) = self.load(theirs, closed, driver)?;
-        let rate = (full.per_second() * PART_LOAD) as u32;
-        let plan = Plan { rate: Some(rate.max(1)), ..closed };
-        let mut added = Vec::new();
+        let rate = ((full.per_second() * PART_LOAD) as u32).max(1);
+        let plan = Plan { rate: Some(rate), ..closed };
+        let mut runs: [Vec<Report>; 3] = Default::default();
         for order in abba(self.options.pairs) {
-            let (direct, _) = self.load(&self.servers.writer, plan, driver)?;
-            let of = |contender: &Contender| -> Bench<[f64; 2]> {
-                let (report, _) = self.load(contender, plan, driver)?;
-                Ok([0.5, 0.99].map(|share| (report.percentile_us(share) - direct.percentile_us(share)).max(0.1)))
-            };
-            let (mut a, mut b) = ([0.0; 2], [0.0; 2]);
+            runs[0].push(self.load(&self.servers.writer, plan, driver)?.0);
             for first in order {
-                *(if first { &mut a } else { &mut b }) = of(if first { ours } else { theirs })?;
+                let (side, contender) = if first { (1, ours) } else { (2, theirs) };
+                runs[side].push(self.load(contender, plan, driver)?.0);
             }
-            added.push((a, b));
         }
         println!("{LATENCY} ({rate} queries a second):");
-        for (index, name) in
-            [(0, "added latency, p50, a fifth of the full rate"), (1, "added latency, p99, a fifth of the full rate")]
-        {
-            let samples: Vec<_> = added.iter().map(|(a, b)| (a[index], b[index])).collect();
-            self.tell(name, &samples, "us");
+        let [direct, mine, others] = &runs;
+        let added = |run: &Report, direct: &Report| (run.percentile_us(0.5) - direct.percentile_us(0.5)).max(0.1);
+        let each = mine.iter().zip(others).zip(direct);
+        let samples: Vec<_> = each.map(|((a, b), direct)| (added(a, direct), added(b, direct))).collect();
+        self.tell("added latency, p50, a fifth of the full rate", &samples, "us");
+        // The machine's own hiccups are the p99 of a short run; only all runs of a side together say something.
+        let [direct, mine, others] = [whole(direct)?, whole(mine)?, whole(others)?];
+        for share in [0.9, 0.99] {
+            let [direct, mine, others] = [&direct, &mine, &others].map(|all| all.percentile_us(share));
+            println!(
+                "p{:.0}, all runs together: direct {direct:.1} us, Pointsman adds {:.1}, HAProxy {:.1}: {:.2}",
+                share * 100.0,
+                mine - direct,
+                others - direct,
+                (mine - direct) / (others - direct).max(0.1)
+            );
         }
         Ok(())
     }
+}
+
+/// All runs as one.
+fn whole(runs: &[Report]) -> Bench<Report> {
+    let [first, others @ ..] = runs else { return Err(BenchError::Other("no pairs".to_owned())) };
+    let mut all = first.clone();
+    others.iter().try_for_each(|run| all.merge(run))?;
+    Ok(all)
 }
